@@ -1,0 +1,13 @@
+export interface Platform {
+    /** Imports a module by URL; the import map of the page holds its integrity. */
+    importModule(url: string): Promise<Readonly<Record<string, unknown>>>;
+    /** Settles when a stylesheet link that is in the tree was applied or refused. */
+    stylesheetLoaded(link: HTMLLinkElement): Promise<void>;
+    /** Leaves for another document. */
+    assign(url: string): void;
+    /** Loads this document again. */
+    reload(): void;
+    /** Whether the server answers for the current address. */
+    reachable(): Promise<boolean>;
+}
+export declare const browserPlatform: Platform;

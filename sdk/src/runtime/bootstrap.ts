@@ -1,0 +1,71 @@
+// What the host tells the page: one JSON document in the shell HTML (docs/browser.md).
+
+/** One stylesheet of a feature, with the hash the browser must find. */
+export interface StylesheetRecord {
+  readonly href: string;
+  readonly integrity: string;
+}
+
+/** One feature that the host serves, as the page needs to know it. */
+export interface FeatureRecord {
+  readonly featureId: string;
+  readonly version: string;
+  readonly displayName: string;
+  readonly featureType: 'domain' | 'facet';
+  /** The URL prefix a domain feature owns. Absent on facets. */
+  readonly basename?: string;
+  readonly domElementId?: string;
+  readonly js: readonly string[];
+  readonly css: readonly StylesheetRecord[];
+  readonly mountExport: string;
+  readonly unmountExport: string;
+  readonly shadowDOM: boolean;
+}
+
+/** The bootstrap document. */
+export interface Bootstrap {
+  readonly hostVersion: string;
+  /** Id of the snapshot that the shell was rendered from. */
+  readonly snapshot: string;
+  /** How long a feature may take to start, in milliseconds. */
+  readonly bootstrapTimeoutMs: number;
+  readonly activeFeatureId: string | null;
+  readonly features: Readonly<Record<string, FeatureRecord>>;
+}
+
+const ELEMENT_ID = 'pilar-bootstrap';
+
+/** A page without a shell, as in a feature's own unit tests: nothing is served, defaults apply. */
+export const STANDALONE: Bootstrap = {
+  hostVersion: '0.0.0',
+  snapshot: 'none',
+  bootstrapTimeoutMs: 10_000,
+  activeFeatureId: null,
+  features: {},
+};
+
+/** Reads the bootstrap document of a page; `STANDALONE` where there is none. */
+export function readBootstrap(page: Document): Bootstrap {
+  const text = page.getElementById(ELEMENT_ID)?.textContent;
+  if (!text) return STANDALONE;
+  try {
+    return { ...STANDALONE, ...(JSON.parse(text) as Partial<Bootstrap>) };
+  } catch (cause) {
+    throw new Error(`#${ELEMENT_ID} of the shell page is not JSON; the host that rendered it is at fault`, { cause });
+  }
+}
+
+/** The domain feature that owns a path: the longest basename that ends at a segment boundary. */
+export function ownerOf(pathname: string, features: Bootstrap['features']): FeatureRecord | null {
+  let owner: FeatureRecord | null = null;
+  let longest = -1;
+  for (const feature of Object.values(features)) {
+    if (feature.featureType !== 'domain' || feature.basename === undefined) continue;
+    const prefix = feature.basename.replace(/\/+$/, '');
+    if (prefix.length > longest && (pathname === prefix || pathname.startsWith(`${prefix}/`))) {
+      owner = feature;
+      longest = prefix.length;
+    }
+  }
+  return owner;
+}

@@ -1,0 +1,35 @@
+// What the runtime asks of the browser and cannot do in a unit test.
+
+export interface Platform {
+  /** Imports a module by URL; the import map of the page holds its integrity. */
+  importModule(url: string): Promise<Readonly<Record<string, unknown>>>;
+  /** Settles when a stylesheet link that is in the tree was applied or refused. */
+  stylesheetLoaded(link: HTMLLinkElement): Promise<void>;
+  /** Leaves for another document. */
+  assign(url: string): void;
+  /** Loads this document again. */
+  reload(): void;
+  /** Whether the server answers for the current address. */
+  reachable(): Promise<boolean>;
+}
+
+export const browserPlatform: Platform = {
+  importModule: (url) => import(/* @vite-ignore */ url) as Promise<Record<string, unknown>>,
+  stylesheetLoaded: (link) =>
+    new Promise((resolve, reject) => {
+      link.addEventListener('load', () => resolve(), { once: true });
+      link.addEventListener('error', () => reject(new Error(`stylesheet ${link.href} was refused or not found`)), {
+        once: true,
+      });
+    }),
+  assign: (url) => location.assign(url),
+  reload: () => location.reload(),
+  reachable: async () => {
+    try {
+      await fetch(location.href, { method: 'HEAD', cache: 'no-store' });
+      return true;
+    } catch {
+      return false;
+    }
+  },
+};
