@@ -1,0 +1,104 @@
+//! Names of files inside a version directory.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A relative path below a version directory that can only ever name a file below it.
+///
+/// Segments are separated by `/`; none is empty, `.` or `..`, and no byte is a control character, a
+/// backslash or a percent sign. So the name means the same to every file system, URL parser and log reader.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct FileName(String);
+
+/// The longest name, in bytes.
+const MAX_BYTES: usize = 512;
+/// The deepest name, in segments.
+const MAX_SEGMENTS: usize = 16;
+
+impl FileName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows the last dot of the last segment, or `""`.
+    pub fn extension(&self) -> &str {
+        let last = self.0.rsplit('/').next().unwrap_or("");
+        last.rsplit_once('.').map_or("", |(_, extension)| extension)
+    }
+
+    /// The precompressed variant of this file with the given suffix, such as `x.js.br` for `x.js`
+    /// (contract §3). `None` where the name would become too long.
+    pub fn with_suffix(&self, suffix: &str) -> Option<Self> {
+        format!("{}.{suffix}", self.0).parse().ok()
+    }
+}
+
+impl FromStr for FileName {
+    type Err = FileNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |problem| FileNameError { found: text.chars().take(120).collect(), problem };
+        if text.is_empty() {
+            return Err(refuse("it is empty"));
+        }
+        if text.len() > MAX_BYTES {
+            return Err(refuse("it is longer than 512 bytes"));
+        }
+        if text.starts_with('/') {
+            return Err(refuse("it is absolute"));
+        }
+        if text.chars().any(|c| c.is_control() || matches!(c, '\\' | '%' | '?' | '#')) {
+            return Err(refuse("it holds a control character, a backslash or one of % ? #"));
+        }
+        if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(refuse("a segment is empty, \".\" or \"..\""));
+        }
+        if text.split('/').count() > MAX_SEGMENTS {
+            return Err(refuse("it has more than 16 segments"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for FileName {
+    type Error = FileNameError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<FileName> for String {
+    fn from(name: FileName) -> Self {
+        name.0
+    }
+}
+
+impl Borrow<str> for FileName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Text that does not name a file inside a version directory.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{found}\" does not name a file of the version directory: {problem}")]
+pub struct FileNameError {
+    found: String,
+    problem: &'static str,
+}

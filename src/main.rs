@@ -1,0 +1,2 @@
+//! Wires the host together.
+fn main() {}

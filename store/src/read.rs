@@ -1,0 +1,73 @@
+//! Reading files of a feature's directory without ever leaving it.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use pilar_artifact::verify::{ReadArtifact, ReadError};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
+
+/// One feature's directory, held open: every read is resolved beneath it by the kernel, and no link is
+/// followed anywhere on the way, so neither a path nor a race can lead outside.
+#[derive(Debug)]
+pub struct FeatureDir {
+    dir: OwnedFd,
+}
+
+impl FeatureDir {
+    /// Opens the directory at `path`.
+    ///
+    /// # Errors
+    /// What the operating system says: missing, not a directory, no permission.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        Ok(Self { dir: openat(CWD, path, flags, Mode::empty())? })
+    }
+
+    fn open_file(&self, path: &str) -> Result<File, ReadError> {
+        // NONBLOCK: opening a named pipe that nobody writes to would wait for ever.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        loop {
+            return match openat2(&self.dir, path, flags, Mode::empty(), resolve) {
+                Ok(fd) => Ok(File::from(fd)),
+                // The kernel saw a rename on the way and could not be sure: ask again.
+                Err(Errno::AGAIN | Errno::INTR) => continue,
+                Err(Errno::NOENT) => Err(ReadError::Missing),
+                Err(Errno::LOOP | Errno::XDEV | Errno::NOTDIR | Errno::NXIO) => {
+                    Err(ReadError::NotRegular)
+                }
+                Err(error) => Err(failed(&error.into())),
+            };
+        }
+    }
+}
+
+impl ReadArtifact for FeatureDir {
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
+        let file = self.open_file(path)?;
+        let metadata = file.metadata().map_err(|error| failed(&error))?;
+        if !metadata.is_file() {
+            return Err(ReadError::NotRegular);
+        }
+        if metadata.len() > limit {
+            return Err(ReadError::TooLarge { limit });
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+        // One byte more than allowed, so that a file that grows while it is read is noticed.
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| failed(&error))?;
+        if bytes.len() as u64 > limit {
+            return Err(ReadError::TooLarge { limit });
+        }
+        Ok(bytes)
+    }
+}
+
+fn failed(error: &io::Error) -> ReadError {
+    ReadError::Failed { message: error.to_string() }
+}
