@@ -1,0 +1,160 @@
+//! Entity tags and `if-none-match` (RFC 9110 §8.8.3, §13.1.2).
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// A strong entity tag: the first 16 bytes of the SHA-256 of a representation, in quoted lower-case
+/// hex. Two encodings of one resource therefore never share a tag.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EntityTag([u8; EntityTag::LENGTH]);
+
+impl EntityTag {
+    const HEX_DIGITS: usize = 32;
+    const LENGTH: usize = Self::HEX_DIGITS + 2;
+
+    /// The tag of these bytes.
+    pub fn of(representation: &[u8]) -> EntityTag {
+        EntityTag::from_sha256(&Sha256::digest(representation).into())
+    }
+
+    /// The tag of the representation with this SHA-256.
+    pub fn from_sha256(digest: &[u8; 32]) -> EntityTag {
+        let mut tag = [b'"'; Self::LENGTH];
+        let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+        for (slot, nibble) in tag.iter_mut().skip(1).take(Self::HEX_DIGITS).zip(nibbles) {
+            *slot = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        }
+        EntityTag(tag)
+    }
+
+    /// As it stands in a header, quotes included.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// As it stands in a header, quotes included.
+    pub fn as_str(&self) -> &str {
+        // Only quotes and hex digits were ever written.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for EntityTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether the client already has the representation tagged `current`: `*`, or the tag is in the
+/// list by weak comparison.
+///
+/// `fields` are the values of all `if-none-match` lines. Reading stops at the first malformed
+/// member, so that a broken header costs a full reply and never a wrong 304. Allocates nothing.
+pub fn if_none_match<'a>(
+    current: &EntityTag,
+    fields: impl IntoIterator<Item = &'a [u8]>,
+) -> bool {
+    fields.into_iter().any(|field| field.trim_ascii() == b"*" || list_contains(field, current))
+}
+
+fn list_contains(list: &[u8], current: &EntityTag) -> bool {
+    let mut rest = list;
+    loop {
+        let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','));
+        let Some(member) = start.and_then(|start| rest.get(start..)) else {
+            return false;
+        };
+        let Some(opaque) = member.strip_prefix(b"W/").unwrap_or(member).strip_prefix(b"\"") else {
+            return false;
+        };
+        let Some(end) = opaque.iter().position(|&byte| byte == b'"') else {
+            return false;
+        };
+        let (tag, after) = opaque.split_at(end);
+        if current.0.get(1..=EntityTag::HEX_DIGITS) == Some(tag) {
+            return true;
+        }
+        rest = after.get(1..).unwrap_or_default();
+        if !matches!(rest.trim_ascii_start(), [] | [b',', ..]) {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(tag: &EntityTag, field: &str) -> bool {
+        if_none_match(tag, [field.as_bytes()])
+    }
+
+    #[test]
+    fn a_tag_is_quoted_hex_of_the_representation() {
+        // SHA-256 of the empty string (FIPS 180-4).
+        assert_eq!(EntityTag::of(b"").as_str(), "\"e3b0c44298fc1c149afbf4c8996fb924\"");
+        assert_ne!(EntityTag::of(b"a"), EntityTag::of(b"b"));
+    }
+
+    #[test]
+    fn lists_stars_and_weak_tags_match() {
+        let tag = EntityTag::of(b"x");
+        let own = tag.as_str();
+        for field in [
+            own.to_owned(),
+            format!("W/{own}"),
+            format!("\"other\", {own}"),
+            format!("\"with,comma\" ,\t{own} , \"last\""),
+            format!(", ,{own}"),
+            "*".to_owned(),
+            " * ".to_owned(),
+        ] {
+            assert!(matches(&tag, &field), "{field}");
+        }
+        assert!(if_none_match(&tag, [&b"\"a\""[..], own.as_bytes()]));
+    }
+
+    #[test]
+    fn anything_else_does_not_match() {
+        let tag = EntityTag::of(b"x");
+        let own = tag.as_str();
+        let bare = own.trim_matches('"');
+        for field in [
+            String::new(),
+            bare.to_owned(),
+            format!("w/{own}"),
+            format!("\"{bare}"),
+            format!("\"{bare}x\""),
+            "\"*\"".to_owned(),
+            format!("\"a\" \"b\", {own}"),
+            format!("junk, {own}"),
+            format!("*, {own}x"),
+        ] {
+            assert!(!matches(&tag, &field), "{field}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_list_matches_exactly_when_the_tag_is_a_member(
+            before in proptest::collection::vec("[a-z0-9,/ ]{0,40}", 0..6),
+            present in proptest::bool::ANY,
+        ) {
+            let tag = EntityTag::of(b"member");
+            let mut members: Vec<String> = before.iter().map(|other| format!("\"{other}\"")).collect();
+            if present {
+                members.push(tag.as_str().to_owned());
+            }
+            proptest::prop_assert_eq!(matches(&tag, &members.join(", ")), present);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_harm(field in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let tag = EntityTag::of(b"member");
+            let expected = field.windows(34).any(|window| window == tag.as_bytes())
+                || field.trim_ascii() == b"*";
+            proptest::prop_assert_eq!(if_none_match(&tag, [field.as_slice()]), expected);
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! A resource with everything that is needed to answer for it, made once when a snapshot is built.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use super::encoding::{Encoding, EncodingSet, negotiate};
+use super::etag::{EntityTag, if_none_match};
+
+/// How long a reply may be kept (RFC 9111 §5.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CachePolicy {
+    /// `public, max-age=31536000, immutable`: the name changes when the content does.
+    Immutable,
+    /// `no-cache`: kept, but asked about before each use.
+    Revalidate,
+    /// `no-store`: never kept.
+    NoStore,
+}
+
+impl CachePolicy {
+    /// The value of `cache-control`.
+    pub fn value(self) -> &'static str {
+        match self {
+            CachePolicy::Immutable => "public, max-age=31536000, immutable",
+            CachePolicy::Revalidate => "no-cache",
+            CachePolicy::NoStore => "no-store",
+        }
+    }
+}
+
+/// Why a resource cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResourceError {
+    /// Not a header name or value of RFC 9110 §5.
+    #[error("header `{name}` cannot be sent: give a token as its name and visible characters as its value")]
+    InvalidHeader {
+        /// The name as it was given.
+        name: String,
+    },
+    /// A header that the resource or the connection writes itself.
+    #[error("header `{name}` is written by the server: leave it out")]
+    ReservedHeader {
+        /// The name as it was given.
+        name: String,
+    },
+    /// A status whose replies have no body (RFC 9110 §6.4.1).
+    #[error("status {status} has no body: choose one of 200 to 599 other than 204, 205 and 304")]
+    BodylessStatus {
+        /// The status as it was given.
+        status: u16,
+    },
+    /// Nothing was added.
+    #[error("a resource needs at least one representation")]
+    NoRepresentation,
+    /// The same coding was added twice.
+    #[error("encoding `{}` was given twice", .encoding.name())]
+    RepeatedEncoding {
+        /// The coding.
+        encoding: Encoding,
+    },
+}
+
+impl ResourceError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ResourceError::InvalidHeader { .. } => "invalid-header",
+            ResourceError::ReservedHeader { .. } => "reserved-header",
+            ResourceError::BodylessStatus { .. } => "bodyless-status",
+            ResourceError::NoRepresentation => "no-representation",
+            ResourceError::RepeatedEncoding { .. } => "repeated-encoding",
+        }
+    }
+}
+
+/// What answers one path: a status and up to four encodings of one content.
+#[derive(Debug)]
+pub struct Resource {
+    status: StatusCode,
+    available: EncodingSet,
+    negotiable: bool,
+    representations: Box<[Representation]>,
+}
+
+/// One encoding of a resource with its ready heads.
+///
+/// A head runs from the status line up to, but not including, `date`, `connection` and the empty
+/// line: these depend on the moment and the connection.
+#[derive(Debug)]
+pub struct Representation {
+    encoding: Encoding,
+    etag: Option<EntityTag>,
+    head: Box<[u8]>,
+    not_modified_head: Box<[u8]>,
+    body: Bytes,
+}
+
+/// What a request gets from a resource.
+#[derive(Debug)]
+pub enum Selection<'a> {
+    /// The representation with its head and, unless the method is HEAD, its body.
+    Full(&'a Representation),
+    /// 304 with the representation's second head; there is no body.
+    NotModified(&'a Representation),
+    /// 406: the client takes none of the encodings.
+    NotAcceptable,
+}
+
+impl Resource {
+    /// Starts a resource. `content_type` is that of the content before any encoding.
+    pub fn builder(status: StatusCode, content_type: &str, cache: CachePolicy) -> ResourceBuilder {
+        ResourceBuilder {
+            status,
+            content_type: content_type.to_owned(),
+            cache,
+            headers: Vec::new(),
+            negotiable: false,
+            variants: Vec::new(),
+        }
+    }
+
+    /// The status of a full reply.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Whether replies depend on `accept-encoding`, so that all of them carry `vary`.
+    pub fn is_negotiable(&self) -> bool {
+        self.negotiable
+    }
+
+    /// The encodings, the most preferred first.
+    pub fn representations(&self) -> &[Representation] {
+        &self.representations
+    }
+
+    /// Chooses the reply for a GET or HEAD with these `accept-encoding` and `if-none-match` lines.
+    ///
+    /// Negotiation comes first and the condition is held against the representation that would be
+    /// sent (RFC 9110 §13.2.2). Allocates nothing.
+    pub fn select<'h>(
+        &self,
+        accept_encoding: impl IntoIterator<Item = &'h [u8]>,
+        none_match: impl IntoIterator<Item = &'h [u8]>,
+    ) -> Selection<'_> {
+        let chosen = negotiate(self.available, accept_encoding);
+        let found = self.representations.iter().find(|one| Some(one.encoding) == chosen);
+        let Some(representation) = found else {
+            return Selection::NotAcceptable;
+        };
+        match &representation.etag {
+            Some(etag) if if_none_match(etag, none_match) => {
+                Selection::NotModified(representation)
+            }
+            _ => Selection::Full(representation),
+        }
+    }
+}
+
+impl Representation {
+    /// Its content coding.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// Its strong tag; only replies with status 200 have one.
+    pub fn etag(&self) -> Option<&EntityTag> {
+        self.etag.as_ref()
+    }
+
+    /// The head of a full reply.
+    pub fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// The head of a 304. It has no `content-length`, which there would speak of a body that is
+    /// not sent and has misled intermediaries.
+    pub fn not_modified_head(&self) -> &[u8] {
+        &self.not_modified_head
+    }
+
+    /// The body of a full reply.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+/// Collects the parts of a [`Resource`].
+#[derive(Debug)]
+pub struct ResourceBuilder {
+    status: StatusCode,
+    content_type: String,
+    cache: CachePolicy,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    negotiable: bool,
+    variants: Vec<(Encoding, Bytes, Option<[u8; 32]>)>,
+}
+
+impl ResourceBuilder {
+    /// Adds a header to every reply, 304 included.
+    pub fn header(mut self, name: &str, value: &str) -> Result<Self, ResourceError> {
+        let invalid = || ResourceError::InvalidHeader { name: name.to_owned() };
+        let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        if RESERVED.contains(&parsed) {
+            return Err(ResourceError::ReservedHeader { name: name.to_owned() });
+        }
+        self.headers.push((parsed, HeaderValue::from_str(value).map_err(|_| invalid())?));
+        Ok(self)
+    }
+
+    /// Says that the resource is of a kind that is negotiated, even while only one encoding is
+    /// there: caches then keep what they have apart from a variant that is added later.
+    pub fn negotiable(mut self) -> Self {
+        self.negotiable = true;
+        self
+    }
+
+    /// Adds the bytes as they were built; see [`ResourceBuilder::variant`].
+    pub fn identity(self, body: Bytes, sha256: Option<[u8; 32]>) -> Self {
+        self.variant(Encoding::Identity, body, sha256)
+    }
+
+    /// Adds an encoding. `sha256` is the digest of `body`, if the caller has it already; it becomes
+    /// the entity tag.
+    pub fn variant(mut self, encoding: Encoding, body: Bytes, sha256: Option<[u8; 32]>) -> Self {
+        self.variants.push((encoding, body, sha256));
+        self
+    }
+
+    /// Writes the heads.
+    pub fn build(mut self) -> Result<Resource, ResourceError> {
+        let status = self.status;
+        if status.is_informational() || matches!(status.as_u16(), 204 | 205 | 304) {
+            return Err(ResourceError::BodylessStatus { status: status.as_u16() });
+        }
+        if HeaderValue::from_str(&self.content_type).is_err() {
+            return Err(ResourceError::InvalidHeader { name: header::CONTENT_TYPE.to_string() });
+        }
+        let mut variants = std::mem::take(&mut self.variants);
+        variants.sort_by(|(a, ..), (b, ..)| b.cmp(a));
+        let mut available = EncodingSet::default();
+        for &(encoding, ..) in &variants {
+            if available.contains(encoding) {
+                return Err(ResourceError::RepeatedEncoding { encoding });
+            }
+            available.insert(encoding);
+        }
+        let only_identity = variants.iter().all(|&(encoding, ..)| encoding == Encoding::Identity);
+        self.negotiable |= !only_identity;
+        if variants.is_empty() {
+            return Err(ResourceError::NoRepresentation);
+        }
+        let representations = variants.into_iter().map(|variant| self.represent(variant)).collect();
+        Ok(Resource { status, available, negotiable: self.negotiable, representations })
+    }
+
+    fn represent(
+        &self,
+        (encoding, body, sha256): (Encoding, Bytes, Option<[u8; 32]>),
+    ) -> Representation {
+        // An error is never revalidated, so a tag would only be a promise that nobody keeps.
+        let etag = (self.status == StatusCode::OK).then(|| match sha256 {
+            Some(digest) => EntityTag::from_sha256(&digest),
+            None => EntityTag::of(&body),
+        });
+        let mut head = self.start_head(self.status);
+        push(&mut head, header::CONTENT_TYPE, self.content_type.as_bytes());
+        push(&mut head, header::CONTENT_LENGTH, body.len().to_string().as_bytes());
+        if encoding != Encoding::Identity {
+            push(&mut head, header::CONTENT_ENCODING, encoding.name().as_bytes());
+        }
+        self.finish_head(&mut head, etag.as_ref());
+        let mut not_modified_head = self.start_head(StatusCode::NOT_MODIFIED);
+        self.finish_head(&mut not_modified_head, etag.as_ref());
+        Representation {
+            encoding,
+            etag,
+            head: head.into_boxed_slice(),
+            not_modified_head: not_modified_head.into_boxed_slice(),
+            body,
+        }
+    }
+
+    fn start_head(&self, status: StatusCode) -> Vec<u8> {
+        let reason = status.canonical_reason().unwrap_or_default();
+        format!("HTTP/1.1 {} {reason}\r\n", status.as_str()).into_bytes()
+    }
+
+    fn finish_head(&self, head: &mut Vec<u8>, etag: Option<&EntityTag>) {
+        if let Some(etag) = etag {
+            push(head, header::ETAG, etag.as_bytes());
+        }
+        push(head, header::CACHE_CONTROL, self.cache.value().as_bytes());
+        if self.negotiable {
+            push(head, header::VARY, header::ACCEPT_ENCODING.as_str().as_bytes());
+        }
+        push(head, header::X_CONTENT_TYPE_OPTIONS, b"nosniff");
+        for (name, value) in &self.headers {
+            push(head, name.clone(), value.as_bytes());
+        }
+    }
+}
+
+/// Written by the resource itself, by the connection, or not at all.
+const RESERVED: [HeaderName; 11] = [
+    header::CONTENT_TYPE,
+    header::CONTENT_LENGTH,
+    header::CONTENT_ENCODING,
+    header::ETAG,
+    header::CACHE_CONTROL,
+    header::VARY,
+    header::X_CONTENT_TYPE_OPTIONS,
+    header::DATE,
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+fn push(head: &mut Vec<u8>, name: HeaderName, value: &[u8]) {
+    head.extend_from_slice(name.as_str().as_bytes());
+    head.extend_from_slice(b": ");
+    head.extend_from_slice(value);
+    head.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script() -> Resource {
+        Resource::builder(StatusCode::OK, "text/javascript; charset=utf-8", CachePolicy::Immutable)
+            .header("access-control-allow-origin", "*")
+            .unwrap()
+            .identity(Bytes::from_static(b"export {}"), None)
+            .variant(Encoding::Br, Bytes::from_static(b"br bytes"), None)
+            .build()
+            .unwrap()
+    }
+
+    fn text(head: &[u8]) -> &str {
+        std::str::from_utf8(head).unwrap()
+    }
+
+    #[test]
+    fn every_representation_has_its_own_length_tag_and_coding() {
+        let resource = script();
+        let [br, identity] = resource.representations() else { panic!("two representations") };
+        assert_eq!(
+            text(br.head()),
+            format!(
+                "HTTP/1.1 200 OK\r\n\
+                 content-type: text/javascript; charset=utf-8\r\n\
+                 content-length: 8\r\n\
+                 content-encoding: br\r\n\
+                 etag: {}\r\n\
+                 cache-control: public, max-age=31536000, immutable\r\n\
+                 vary: accept-encoding\r\n\
+                 x-content-type-options: nosniff\r\n\
+                 access-control-allow-origin: *\r\n",
+                EntityTag::of(b"br bytes").as_str()
+            )
+        );
+        assert!(text(identity.head()).contains("content-length: 9\r\n"));
+        assert!(!text(identity.head()).contains("content-encoding"));
+        assert_ne!(br.etag(), identity.etag());
+    }
+
+    #[test]
+    fn a_304_repeats_what_a_cache_updates_and_nothing_about_a_body() {
+        let resource = script();
+        let representation = &resource.representations()[0];
+        assert_eq!(
+            text(representation.not_modified_head()),
+            format!(
+                "HTTP/1.1 304 Not Modified\r\n\
+                 etag: {}\r\n\
+                 cache-control: public, max-age=31536000, immutable\r\n\
+                 vary: accept-encoding\r\n\
+                 x-content-type-options: nosniff\r\n\
+                 access-control-allow-origin: *\r\n",
+                representation.etag().unwrap().as_str()
+            )
+        );
+    }
+
+    #[test]
+    fn the_condition_is_held_against_the_representation_that_would_be_sent() {
+        let resource = script();
+        let tag_of_br = EntityTag::of(b"br bytes");
+        let none_match = [tag_of_br.as_bytes()];
+        let accepting_br = resource.select([&b"br"[..]], none_match);
+        assert!(matches!(accepting_br, Selection::NotModified(_)));
+        let accepting_nothing = resource.select([], none_match);
+        assert!(
+            matches!(accepting_nothing, Selection::Full(one) if one.encoding() == Encoding::Identity)
+        );
+        assert!(matches!(
+            resource.select([&b"identity;q=0"[..]], []),
+            Selection::NotAcceptable
+        ));
+    }
+
+    #[test]
+    fn a_digest_that_is_known_is_the_tag() {
+        let resource = Resource::builder(StatusCode::OK, "text/plain", CachePolicy::Revalidate)
+            .identity(Bytes::from_static(b"x"), Some([0xab; 32]))
+            .build()
+            .unwrap();
+        let etag = *resource.representations()[0].etag().unwrap();
+        assert_eq!(etag, EntityTag::from_sha256(&[0xab; 32]));
+    }
+
+    #[test]
+    fn an_error_carries_no_tag_and_answers_no_condition() {
+        let resource =
+            Resource::builder(StatusCode::NOT_FOUND, "text/plain", CachePolicy::NoStore)
+                .identity(Bytes::from_static(b"no"), None)
+                .build()
+                .unwrap();
+        assert!(!text(resource.representations()[0].head()).contains("etag"));
+        assert!(matches!(resource.select([], [&b"*"[..]]), Selection::Full(_)));
+    }
+
+    #[test]
+    fn vary_is_sent_when_and_only_when_the_kind_is_negotiated() {
+        let plain = || {
+            Resource::builder(StatusCode::OK, "image/png", CachePolicy::Immutable)
+                .identity(Bytes::new(), None)
+        };
+        assert!(!text(plain().build().unwrap().representations()[0].head()).contains("vary"));
+        let negotiable = plain().negotiable().build().unwrap();
+        assert!(text(negotiable.representations()[0].head()).contains("vary: accept-encoding\r\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused_with_a_code() {
+        let builder = || Resource::builder(StatusCode::OK, "text/plain", CachePolicy::NoStore);
+        let code = |result: Result<Resource, ResourceError>| result.unwrap_err().code();
+        let refused = |name, value| builder().header(name, value).unwrap_err().code();
+        assert_eq!(refused("x-a", "split\r\nx-b: 1"), "invalid-header");
+        assert_eq!(refused("bad name", "1"), "invalid-header");
+        assert_eq!(refused("Content-Length", "1"), "reserved-header");
+        assert_eq!(code(builder().build()), "no-representation");
+        let twice = builder().identity(Bytes::new(), None).identity(Bytes::new(), None);
+        assert_eq!(code(twice.build()), "repeated-encoding");
+        let bodyless = Resource::builder(StatusCode::NO_CONTENT, "text/plain", CachePolicy::NoStore);
+        assert_eq!(code(bodyless.identity(Bytes::new(), None).build()), "bodyless-status");
+        let content_type = Resource::builder(StatusCode::OK, "a\nb", CachePolicy::NoStore);
+        assert_eq!(code(content_type.identity(Bytes::new(), None).build()), "invalid-header");
+    }
+}
