@@ -51,10 +51,7 @@ impl fmt::Debug for EntityTag {
 ///
 /// `fields` are the values of all `if-none-match` lines. Reading stops at the first malformed
 /// member, so that a broken header costs a full reply and never a wrong 304. Allocates nothing.
-pub fn if_none_match<'a>(
-    current: &EntityTag,
-    fields: impl IntoIterator<Item = &'a [u8]>,
-) -> bool {
+pub fn if_none_match<'a>(current: &EntityTag, fields: impl IntoIterator<Item = &'a [u8]>) -> bool {
     fields.into_iter().any(|field| field.trim_ascii() == b"*" || list_contains(field, current))
 }
 

@@ -2,28 +2,37 @@
 
 /// Why a path is refused. Each is answered with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
 pub enum PathError {
     /// It does not begin with `/`.
-    #[error("the path does not begin with a slash")]
     NotAbsolute,
     /// `%` without two hex digits.
-    #[error("a percent sign is not followed by two hex digits")]
     BadEscape,
     /// A control character, raw or escaped; NUL among them.
-    #[error("the path holds a control character")]
     ControlCharacter,
     /// `\` or `%5C`, which some clients take for a slash.
-    #[error("the path holds a backslash")]
     Backslash,
     /// `%2F`: it would be a separator for some readers and not for others.
-    #[error("the path holds an escaped slash")]
     EscapedSlash,
     /// A segment `.` or `..`, raw or escaped.
-    #[error("the path holds a dot segment")]
     DotSegment,
     /// Raw bytes outside of ASCII, a raw `#`, or escapes that do not spell UTF-8.
-    #[error("the path is not UTF-8 written in RFC 3986 escapes")]
     NotUtf8,
+}
+
+impl PathError {
+    /// What is wrong, for whoever sent the path.
+    pub fn text(self) -> &'static str {
+        match self {
+            PathError::NotAbsolute => "the path does not begin with a slash",
+            PathError::BadEscape => "a percent sign is not followed by two hex digits",
+            PathError::ControlCharacter => "the path holds a control character",
+            PathError::Backslash => "the path holds a backslash",
+            PathError::EscapedSlash => "the path holds an escaped slash",
+            PathError::DotSegment => "the path holds a dot segment",
+            PathError::NotUtf8 => "the path is not UTF-8 written in RFC 3986 escapes",
+        }
+    }
 }
 
 /// The path to look up, for the raw path of a request target without its query.

@@ -32,7 +32,9 @@ impl CachePolicy {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResourceError {
     /// Not a header name or value of RFC 9110 §5.
-    #[error("header `{name}` cannot be sent: give a token as its name and visible characters as its value")]
+    #[error(
+        "header `{name}` cannot be sent: give a token as its name and visible characters as its value"
+    )]
     InvalidHeader {
         /// The name as it was given.
         name: String,
@@ -149,9 +151,7 @@ impl Resource {
             return Selection::NotAcceptable;
         };
         match &representation.etag {
-            Some(etag) if if_none_match(etag, none_match) => {
-                Selection::NotModified(representation)
-            }
+            Some(etag) if if_none_match(etag, none_match) => Selection::NotModified(representation),
             _ => Selection::Full(representation),
         }
     }
@@ -394,10 +394,7 @@ mod tests {
         assert!(
             matches!(accepting_nothing, Selection::Full(one) if one.encoding() == Encoding::Identity)
         );
-        assert!(matches!(
-            resource.select([&b"identity;q=0"[..]], []),
-            Selection::NotAcceptable
-        ));
+        assert!(matches!(resource.select([&b"identity;q=0"[..]], []), Selection::NotAcceptable));
     }
 
     #[test]
@@ -412,11 +409,10 @@ mod tests {
 
     #[test]
     fn an_error_carries_no_tag_and_answers_no_condition() {
-        let resource =
-            Resource::builder(StatusCode::NOT_FOUND, "text/plain", CachePolicy::NoStore)
-                .identity(Bytes::from_static(b"no"), None)
-                .build()
-                .unwrap();
+        let resource = Resource::builder(StatusCode::NOT_FOUND, "text/plain", CachePolicy::NoStore)
+            .identity(Bytes::from_static(b"no"), None)
+            .build()
+            .unwrap();
         assert!(!text(resource.representations()[0].head()).contains("etag"));
         assert!(matches!(resource.select([], [&b"*"[..]]), Selection::Full(_)));
     }
@@ -443,7 +439,8 @@ mod tests {
         assert_eq!(code(builder().build()), "no-representation");
         let twice = builder().identity(Bytes::new(), None).identity(Bytes::new(), None);
         assert_eq!(code(twice.build()), "repeated-encoding");
-        let bodyless = Resource::builder(StatusCode::NO_CONTENT, "text/plain", CachePolicy::NoStore);
+        let bodyless =
+            Resource::builder(StatusCode::NO_CONTENT, "text/plain", CachePolicy::NoStore);
         assert_eq!(code(bodyless.identity(Bytes::new(), None).build()), "bodyless-status");
         let content_type = Resource::builder(StatusCode::OK, "a\nb", CachePolicy::NoStore);
         assert_eq!(code(content_type.identity(Bytes::new(), None).build()), "invalid-header");

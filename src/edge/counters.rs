@@ -1,0 +1,90 @@
+//! What each worker counts. A counter has one writer, so counting is a plain load and store.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Totals over all workers since the start; `connections_open` is the present number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Requests whose head was read to its end.
+    pub requests: u64,
+    /// Replies by the first digit of their status, from 1xx to 5xx.
+    pub responses: [u64; 5],
+    /// Bytes handed to the kernel for sending, heads included.
+    pub bytes_out: u64,
+    /// Connections that are open now.
+    pub connections_open: u64,
+    /// Connections that were ever accepted.
+    pub connections_accepted: u64,
+    /// Connections that were closed at once, over the limit per worker.
+    pub connections_refused: u64,
+    /// Times that the kernel could give no connection, mostly for want of file descriptors.
+    pub accept_failures: u64,
+    /// Connections that were closed because something took too long.
+    pub timeouts: u64,
+    /// Requests that the service plane had no room for.
+    pub service_refused: u64,
+}
+
+/// One counter of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, amount: u64) {
+        // Only the worker's own thread writes, so nothing can come in between.
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    pub(super) fn subtract(&self, amount: u64) {
+        self.add(amount.wrapping_neg());
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        self.get() == 0
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters of one worker, on cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct WorkerCounters {
+    pub(super) requests: Counter,
+    responses: [Counter; 5],
+    pub(super) bytes_out: Counter,
+    pub(super) connections_open: Counter,
+    pub(super) connections_accepted: Counter,
+    pub(super) connections_refused: Counter,
+    pub(super) accept_failures: Counter,
+    pub(super) timeouts: Counter,
+    pub(super) service_refused: Counter,
+}
+
+impl WorkerCounters {
+    /// Counts a reply with this status.
+    pub(super) fn response(&self, status: u16) {
+        let class = usize::from(status / 100).wrapping_sub(1);
+        if let Some(counter) = self.responses.get(class) {
+            counter.add(1);
+        }
+    }
+
+    /// Adds this worker's numbers to a total.
+    pub(super) fn add_to(&self, total: &mut Counts) {
+        total.requests += self.requests.get();
+        for (sum, counter) in total.responses.iter_mut().zip(&self.responses) {
+            *sum += counter.get();
+        }
+        total.bytes_out += self.bytes_out.get();
+        total.connections_open += self.connections_open.get();
+        total.connections_accepted += self.connections_accepted.get();
+        total.connections_refused += self.connections_refused.get();
+        total.accept_failures += self.accept_failures.get();
+        total.timeouts += self.timeouts.get();
+        total.service_refused += self.service_refused.get();
+    }
+}

@@ -1,0 +1,238 @@
+//! The edge plane: one thread per core that answers from the snapshot and hands the rest to the
+//! service plane. It opens no file, takes no lock and never waits for anything but its sockets.
+
+mod accept;
+mod answer;
+mod buffers;
+mod clock;
+mod connection;
+mod counters;
+mod driver;
+mod limits;
+mod listen;
+mod refusal;
+mod request;
+mod service;
+mod socket;
+mod watch;
+mod worker;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc as std_mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch as tokio_watch};
+
+pub use counters::Counts;
+pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
+pub use limits::Limits;
+pub use listen::{BindError, Listeners};
+pub use service::ServiceCall;
+
+use crate::http::Resource;
+use counters::WorkerCounters;
+use worker::{Parts, Phase, Worker};
+
+/// Where the edge looks paths up: the snapshot.
+pub trait Lookup: Send + Sync + 'static {
+    /// What answers this path, which is decoded and has no query and no dot segments.
+    fn lookup(&self, path: &str) -> Answer<'_>;
+}
+
+/// Who answers a path.
+#[derive(Debug)]
+pub enum Answer<'a> {
+    /// The edge itself, with this.
+    Resource(&'a Resource),
+    /// The service plane.
+    Service,
+}
+
+/// The other end of the connection that a request came over; in the extensions of a
+/// [`ServiceCall`]'s request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// How the edge plane is to run.
+#[derive(Clone, Debug)]
+pub struct EdgeOptions {
+    /// Which I/O driver may be used.
+    pub driver: DriverChoice,
+    /// What clients may cost.
+    pub limits: Limits,
+    /// Where `date` comes from.
+    pub wall_clock: fn() -> SystemTime,
+}
+
+impl EdgeOptions {
+    /// Any driver and the default limits.
+    pub fn new(wall_clock: fn() -> SystemTime) -> EdgeOptions {
+        EdgeOptions { driver: DriverChoice::Auto, limits: Limits::default(), wall_clock }
+    }
+}
+
+/// Why the edge plane cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// The kernel has no driver that is allowed.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// A thread could not be had.
+    #[error(
+        "cannot start a worker thread: {0}. Raise the limit on processes, or lower HOST_WORKERS"
+    )]
+    Thread(#[source] io::Error),
+    /// A worker ended before it could say how it runs.
+    #[error("a worker ended while it was starting; its panic message is above")]
+    Worker,
+}
+
+impl EdgeError {
+    /// The stable name of this error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            EdgeError::Driver(error) => error.code(),
+            EdgeError::Thread(_) => "worker-thread-refused",
+            EdgeError::Worker => "worker-start-failed",
+        }
+    }
+}
+
+/// The running edge plane. Dropping it stops it at once; see [`Edge::drain`] for the gentle way.
+#[derive(Debug)]
+pub struct Edge {
+    driver: DriverReport,
+    counters: Vec<Arc<WorkerCounters>>,
+    phase: tokio_watch::Sender<Phase>,
+    threads: Vec<JoinHandle<usize>>,
+}
+
+impl Edge {
+    /// Starts one worker for each listener.
+    ///
+    /// Workers answer from whatever `snapshot` holds when a request arrives, and hand what it leaves
+    /// to the service plane to `service`, whose depth should be [`Limits::service_calls`].
+    pub fn start<S: Lookup>(
+        listeners: Listeners,
+        options: EdgeOptions,
+        snapshot: Arc<ArcSwap<S>>,
+        service: mpsc::Sender<ServiceCall<S>>,
+    ) -> Result<Edge, EdgeError> {
+        let (phase, phases) = tokio_watch::channel(Phase::Serve);
+        let (report, reports) = std_mpsc::channel();
+        let mut counters = Vec::new();
+        let mut threads = Vec::new();
+        for (number, listener) in listeners.into_sockets().into_iter().enumerate() {
+            let worker_counters = Arc::<WorkerCounters>::default();
+            counters.push(Arc::clone(&worker_counters));
+            let start = Start {
+                options: options.clone(),
+                snapshot: Arc::clone(&snapshot),
+                service: service.clone(),
+                counters: worker_counters,
+                phases: phases.clone(),
+                report: report.clone(),
+            };
+            let thread = thread::Builder::new()
+                .name(format!("edge-{number}"))
+                .spawn(move || start.run(listener))
+                .map_err(EdgeError::Thread)?;
+            threads.push(thread);
+        }
+        drop(report);
+        let mut weakest: Option<DriverReport> = None;
+        for _ in &threads {
+            // An early return drops `phase`, which ends the workers that did start.
+            let report = reports.recv().map_err(|_| EdgeError::Worker)??;
+            if weakest.as_ref().is_none_or(|weakest| report.setup > weakest.setup) {
+                weakest = Some(report);
+            }
+        }
+        let driver = weakest.ok_or(EdgeError::Worker)?;
+        log_driver(&driver, threads.len());
+        Ok(Edge { driver, counters, phase, threads })
+    }
+
+    /// How the workers talk to the kernel; if they differ, the weakest.
+    pub fn driver(&self) -> &DriverReport {
+        &self.driver
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> Counts {
+        let mut total = Counts::default();
+        for worker in &self.counters {
+            worker.add_to(&mut total);
+        }
+        total
+    }
+
+    /// Stops without taking anything out of a client's hands, and returns how many requests had to
+    /// be cut off all the same.
+    ///
+    /// For `serve_for`, connections are still accepted and requests answered, because whoever sends
+    /// them may not know yet; idle connections are closed and each reply says `connection: close`.
+    /// Then nothing is accepted any more, and what is in flight has [`Limits::finish_timeout`].
+    /// Blocks its thread meanwhile; the service plane has to go on working on others.
+    pub fn drain(mut self, serve_for: Duration) -> usize {
+        self.phase.send_replace(Phase::Drain);
+        thread::sleep(serve_for);
+        self.stop(Phase::Finish)
+    }
+
+    fn stop(&mut self, phase: Phase) -> usize {
+        self.phase.send_replace(phase);
+        self.threads.drain(..).map(|thread| thread.join().unwrap_or_default()).sum()
+    }
+}
+
+impl Drop for Edge {
+    fn drop(&mut self) {
+        self.stop(Phase::Abort);
+    }
+}
+
+/// All that a worker's thread is given.
+struct Start<S> {
+    options: EdgeOptions,
+    snapshot: Arc<ArcSwap<S>>,
+    service: mpsc::Sender<ServiceCall<S>>,
+    counters: Arc<WorkerCounters>,
+    phases: tokio_watch::Receiver<Phase>,
+    report: std_mpsc::Sender<Result<DriverReport, DriverError>>,
+}
+
+impl<S: Lookup> Start<S> {
+    fn run(self, listener: TcpListener) -> usize {
+        let (mut runtime, report) = match driver::build(self.options.driver) {
+            Ok(built) => built,
+            Err(error) => {
+                // Nobody listens any more if another worker failed first.
+                let _ = self.report.send(Err(error));
+                return 0;
+            }
+        };
+        let on_ring = report.setup != Setup::Epoll;
+        let _ = self.report.send(Ok(report));
+        drop(self.report);
+        let parts = Parts {
+            limits: self.options.limits,
+            wall_clock: self.options.wall_clock,
+            on_ring,
+            snapshot: self.snapshot,
+            service: self.service,
+            counters: self.counters,
+        };
+        runtime.block_on(async move { Worker::new(parts).run(listener, self.phases).await })
+    }
+}
+
+fn log_driver(report: &DriverReport, workers: usize) {
+    tracing::info!(setup = %report.setup, workers, "edge plane started");
+    for (setup, reason) in &report.refused {
+        tracing::info!(%setup, %reason, "set-up refused by the kernel");
+    }
+}

@@ -1,0 +1,143 @@
+//! The transport: all that the edge plane asks of monoio's streams, in one narrow place.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use monoio::buf::{IoBuf, IoBufMut};
+use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
+use monoio::net::TcpStream;
+use socket2::SockRef;
+
+use super::watch::Watch;
+
+/// One accepted connection.
+pub(super) struct Socket {
+    stream: TcpStream,
+}
+
+impl Socket {
+    /// Takes over a blocking stream. A ring needs it like that (on a non-blocking one it reports
+    /// `EAGAIN` instead of waiting); epoll needs the opposite.
+    pub(super) fn new(stream: std::net::TcpStream, on_ring: bool) -> io::Result<Socket> {
+        if !on_ring {
+            stream.set_nonblocking(true)?;
+        }
+        Ok(Socket { stream: TcpStream::from_std(stream)? })
+    }
+
+    pub(super) fn fd(&self) -> RawFd {
+        self.stream.as_raw_fd()
+    }
+
+    /// Waits for bytes or the end without owning a buffer.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.stream.readable(false).await
+    }
+
+    /// Reads into the spare capacity of `buffer`. The handle lets the wait be called off: the read
+    /// then ends with `ECANCELED`, or with the bytes that came first. A read is never dropped while
+    /// it waits, since on a ring that could lose bytes.
+    pub(super) async fn read(
+        &mut self,
+        buffer: Vec<u8>,
+        handle: CancelHandle,
+    ) -> (io::Result<usize>, Vec<u8>) {
+        let (filled, capacity) = (buffer.len(), buffer.capacity());
+        let spare = buffer.slice_mut(filled..capacity);
+        let (result, spare) = self.stream.cancelable_read(spare, handle).await;
+        (result, spare.into_inner())
+    }
+
+    /// Sends a buffer of small replies and gives it back.
+    pub(super) async fn send(
+        &mut self,
+        buffer: Vec<u8>,
+        watch: &Watch,
+    ) -> (io::Result<()>, Vec<u8>) {
+        let mut rest = buffer.slice(..);
+        loop {
+            let (result, unsent) = self.stream.write(rest).await;
+            let (begin, end) = (unsent.begin(), unsent.end());
+            let buffer = unsent.into_inner();
+            match result {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buffer),
+                Ok(sent) if begin + sent >= end => return (Ok(()), buffer),
+                Ok(sent) => {
+                    watch.sending();
+                    rest = buffer.slice(begin + sent..);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    rest = buffer.slice(begin..);
+                }
+                Err(error) => return (Err(error), buffer),
+            }
+        }
+    }
+
+    /// Sends what is ready in `first` and then a large body, whole and from where it lies: the
+    /// kernel takes as much as fits, then is waited for. Cheaper than handing a ring the same body,
+    /// and far cheaper than pieces.
+    pub(super) async fn send_body(
+        &self,
+        first: &[u8],
+        body: &[u8],
+        watch: &Watch,
+    ) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < first.len() + body.len() {
+            let from_first = first.get(sent..).unwrap_or_default();
+            let from_body = body.get(sent.saturating_sub(first.len())..).unwrap_or_default();
+            let pieces = [IoSlice::new(from_first), IoSlice::new(from_body)];
+            match with_socket(self, |socket| socket.send_vectored_with_flags(&pieces, SEND_NOW)) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    sent += count;
+                    watch.sending();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.stream.writable(false).await?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd()
+    }
+}
+
+/// Sends once without waiting, for a client that gets one reply and is let go.
+pub(super) fn send_once(stream: &std::net::TcpStream, bytes: &[u8]) {
+    // Best effort: whether or not it arrives, the connection is closed next.
+    let _ = SockRef::from(stream).send_with_flags(bytes, SEND_NOW);
+}
+
+/// Ends one or both directions, which also ends whatever waits on them.
+pub(super) fn shut_down(socket: &impl AsRawFd, how: Shutdown) {
+    // An error says that the client ended it first.
+    let _ = with_socket(socket, |socket| socket.shutdown(how));
+}
+
+/// Ends the connection and lets the kernel forget what was not sent.
+pub(super) fn reset(socket: &impl AsRawFd) {
+    with_socket(socket, |socket| {
+        let _ = socket.set_linger(Some(Duration::ZERO));
+        let _ = socket.shutdown(Shutdown::Both);
+    });
+}
+
+const SEND_NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+fn with_socket<T>(socket: &impl AsRawFd, action: impl FnOnce(SockRef<'_>) -> T) -> T {
+    // SAFETY: whoever gives out the descriptor keeps it open while it is borrowed: a `Socket` owns
+    // its stream, and a `Watch` is deregistered before the socket that it names is dropped.
+    let fd = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
+    action(SockRef::from(&fd))
+}

@@ -1,0 +1,215 @@
+//! One worker: a thread with its own listener, connections, buffers and clock.
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+
+use super::Lookup;
+use super::accept;
+use super::buffers::Buffers;
+use super::clock::Clock;
+use super::connection::Connection;
+use super::counters::WorkerCounters;
+use super::limits::Limits;
+use super::refusal::Refusal;
+use super::service::ServiceCall;
+use super::socket::{self, Socket};
+use super::watch::Registry;
+
+/// What all workers are told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Serve,
+    /// Serve on, but let each connection go after its next reply.
+    Drain,
+    /// Accept no more and finish what is in flight.
+    Finish,
+    /// Stop at once.
+    Abort,
+}
+
+/// What a worker is made of.
+pub(super) struct Parts<S> {
+    pub(super) limits: Limits,
+    pub(super) wall_clock: fn() -> SystemTime,
+    pub(super) on_ring: bool,
+    pub(super) snapshot: Arc<ArcSwap<S>>,
+    pub(super) service: mpsc::Sender<ServiceCall<S>>,
+    pub(super) counters: Arc<WorkerCounters>,
+}
+
+pub(super) struct Worker<S> {
+    pub(super) limits: Rc<Limits>,
+    pub(super) clock: Rc<Clock>,
+    pub(super) snapshot: Arc<ArcSwap<S>>,
+    pub(super) service: mpsc::Sender<ServiceCall<S>>,
+    pub(super) counters: Arc<WorkerCounters>,
+    pub(super) registry: Registry,
+    pub(super) inputs: Buffers,
+    pub(super) outputs: Buffers,
+    pub(super) path_scratch: RefCell<Vec<u8>>,
+    /// Requests that are at the service plane now.
+    pub(super) calls: Cell<usize>,
+    pub(super) accepting: Cell<bool>,
+    pub(super) draining: Cell<bool>,
+    on_ring: bool,
+}
+
+impl<S: Lookup> Worker<S> {
+    pub(super) fn new(parts: Parts<S>) -> Rc<Worker<S>> {
+        Rc::new(Worker {
+            inputs: Buffers::new(parts.limits.head_bytes.max(Buffers::CAPACITY)),
+            outputs: Buffers::new(2 * super::answer::MOST_COPIED + Buffers::CAPACITY),
+            limits: Rc::new(parts.limits),
+            clock: Rc::new(Clock::new(parts.wall_clock)),
+            snapshot: parts.snapshot,
+            service: parts.service,
+            counters: parts.counters,
+            registry: Registry::default(),
+            path_scratch: RefCell::default(),
+            calls: Cell::new(0),
+            accepting: Cell::new(true),
+            draining: Cell::new(false),
+            on_ring: parts.on_ring,
+        })
+    }
+
+    /// Works until told to stop. Returns how many requests were cut off.
+    pub(super) async fn run(
+        self: Rc<Self>,
+        listener: TcpListener,
+        mut phases: watch::Receiver<Phase>,
+    ) -> usize {
+        let listener = Rc::new(listener);
+        let acceptor = monoio::spawn(accept::run(Rc::clone(&self), Rc::clone(&listener)));
+        let tick = self.tick_length();
+        let phase = loop {
+            let phase = *phases.borrow_and_update();
+            match phase {
+                Phase::Serve => {}
+                Phase::Drain => {
+                    if !self.draining.replace(true) {
+                        self.registry.end_idle();
+                    }
+                }
+                Phase::Finish | Phase::Abort => break phase,
+            }
+            match first(phases.changed(), monoio::time::sleep(tick)).await {
+                First::Left(Ok(())) => {}
+                // Whoever could say anything is gone.
+                First::Left(Err(_)) => break Phase::Abort,
+                First::Right(()) => self.tick(),
+            }
+        };
+        self.draining.set(true);
+        self.accepting.set(false);
+        socket::shut_down(&*listener, Shutdown::Both);
+        // The acceptor only ever fails before its first connection, and then it has ended.
+        let _ = acceptor.await;
+        drop(listener);
+        let patience =
+            if phase == Phase::Finish { self.limits.finish_timeout } else { Duration::ZERO };
+        self.finish(patience).await
+    }
+
+    /// Waits for the connections to end and cuts what is left.
+    async fn finish(&self, patience: Duration) -> usize {
+        self.registry.end_idle();
+        self.wait_until_empty(patience).await;
+        let in_flight = self.registry.cut_all();
+        // Their tasks only have to notice; nothing waits for the client any more.
+        self.wait_until_empty(Self::NOTICE).await;
+        in_flight
+    }
+
+    const NOTICE: Duration = Duration::from_secs(5);
+
+    async fn wait_until_empty(&self, patience: Duration) {
+        const STEP: Duration = Duration::from_millis(5);
+        let mut waited = Duration::ZERO;
+        while self.registry.len() > 0 && waited < patience {
+            monoio::time::sleep(STEP).await;
+            self.tick();
+            waited += STEP;
+        }
+    }
+
+    fn tick(&self) {
+        self.clock.tick();
+        self.counters.timeouts.add(self.registry.sweep());
+    }
+
+    /// Often enough for `date` and to be late by no more than a quarter of the shortest timeout.
+    fn tick_length(&self) -> Duration {
+        let limits = &self.limits;
+        let shortest = [
+            limits.head_timeout,
+            limits.body_timeout,
+            limits.idle_timeout,
+            limits.write_stall_timeout,
+            limits.service_timeout,
+            limits.linger_timeout,
+        ]
+        .into_iter()
+        .fold(Duration::from_secs(2), Duration::min);
+        (shortest / 4).max(Duration::from_millis(5))
+    }
+
+    /// Serves a connection that was accepted.
+    pub(super) fn open(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+        if self.registry.len() >= self.limits.connections_per_worker {
+            self.counters.connections_refused.add(1);
+            let mut reply = Vec::new();
+            let refusal = Refusal::TooManyConnections;
+            self.clock.with_date_line(|date| {
+                refusal.write(&mut reply, &[date, b"connection: close\r\n"], false);
+            });
+            socket::send_once(&stream, &reply);
+            return;
+        }
+        self.counters.connections_accepted.add(1);
+        // Fails only where epoll cannot take one more; the stream is closed with the error.
+        if let Ok(socket) = Socket::new(stream, self.on_ring) {
+            monoio::spawn(Connection::new(Rc::clone(self), socket, peer).run());
+        }
+    }
+
+    /// Puts a busy task behind the others. A ring does that by itself: each of its operations ends
+    /// in a later turn.
+    pub(super) async fn let_others_run(&self) {
+        let mut waited = self.on_ring;
+        poll_fn(|context| {
+            if std::mem::replace(&mut waited, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+enum First<A, B> {
+    Left(A),
+    Right(B),
+}
+
+/// Whichever is ready first. The other is dropped, so neither may be an operation on a socket.
+async fn first<A: Future, B: Future>(left: A, right: B) -> First<A::Output, B::Output> {
+    let (mut left, mut right) = (pin!(left), pin!(right));
+    poll_fn(|context| {
+        if let Poll::Ready(output) = left.as_mut().poll(context) {
+            return Poll::Ready(First::Left(output));
+        }
+        right.as_mut().poll(context).map(First::Right)
+    })
+    .await
+}
