@@ -2,9 +2,21 @@
 //!
 //! Whoever reads it does so through [`FeatureDir`], which cannot be led out of the directory; whoever
 //! writes it does so through this crate, so that a kill at any point leaves the old state or the new one.
+//!
+//! A publish goes: [`Store::lock`] one feature, [`FeatureWriter::stage`] the files, verify them,
+//! [`StagedVersion::publish`] makes the version directory appear complete, and
+//! [`FeatureWriter::replace_index`] comes last.
 
 #![forbid(unsafe_code)]
 
+mod error;
+mod file;
 mod read;
+mod stage;
+mod writer;
 
+pub use error::StoreError;
+pub use file::{create_file, replace_file};
 pub use read::FeatureDir;
+pub use stage::{Placed, StagedVersion};
+pub use writer::{FeatureWriter, Store};

@@ -1,0 +1,131 @@
+//! Why the tree could not be written.
+
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use pilar_artifact::{FeatureId, Sha256Digest};
+use semver::Version;
+
+/// Why the tree could not be written. What was visible before is still visible, unchanged.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The operating system refused.
+    #[error("cannot {doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A link, a file or a device where a directory belongs.
+    #[error("it is not a directory (links are not followed)")]
+    NotADirectory {
+        /// What was found.
+        path: PathBuf,
+    },
+    /// The version directory is there with other content.
+    #[error(
+        "the directory of {feature} {version} is there with other content: manifest SHA-256 {published}, now {offered}"
+    )]
+    ContentDiffers {
+        /// The feature.
+        feature: FeatureId,
+        /// The version.
+        version: Version,
+        /// The version directory.
+        path: PathBuf,
+        /// The digest of the manifest that is there.
+        published: Sha256Digest,
+        /// The digest of the manifest that was offered.
+        offered: Sha256Digest,
+    },
+    /// The version directory is there with the same manifest, but a file of it is not what it was.
+    #[error("file {file} of the published {feature} {version} is damaged: expected SHA-256 {expected}, {}",
+        .found.map_or_else(|| "it cannot be read".to_owned(), |found| format!("found {found}")))]
+    Damaged {
+        /// The feature.
+        feature: FeatureId,
+        /// The version.
+        version: Version,
+        /// The file.
+        file: String,
+        /// The version directory.
+        path: PathBuf,
+        /// What the manifest says.
+        expected: Sha256Digest,
+        /// What the bytes are, where there are any.
+        found: Option<Sha256Digest>,
+    },
+    /// Somebody wrote the index without taking the lock.
+    #[error("the index of {feature} changed while the next one was made")]
+    IndexChanged {
+        /// The feature.
+        feature: FeatureId,
+        /// The index file.
+        path: PathBuf,
+    },
+}
+
+impl StoreError {
+    /// The stable code of this problem.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Io { source, .. } => match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                    "store-full"
+                }
+                ErrorKind::ReadOnlyFilesystem => "store-read-only",
+                ErrorKind::PermissionDenied => "store-permission",
+                ErrorKind::NotFound => "store-missing",
+                ErrorKind::AlreadyExists => "file-exists",
+                _ => "store-io",
+            },
+            Self::NotADirectory { .. } => "store-not-a-directory",
+            Self::ContentDiffers { .. } => "version-taken",
+            Self::Damaged { .. } => "version-damaged",
+            Self::IndexChanged { .. } => "index-changed",
+        }
+    }
+
+    /// The file or directory it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Io { path, .. }
+            | Self::NotADirectory { path }
+            | Self::ContentDiffers { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::IndexChanged { path, .. } => path,
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Io { .. } => match self.code() {
+                "store-full" => {
+                    "make room on that file system, then run it again; nothing was changed"
+                }
+                "store-read-only" => "mount the directory writable, or name another one",
+                "store-permission" => "let the user of this process write to the directory",
+                "store-missing" => "make the directory first, or correct its name",
+                "file-exists" => "name another file, or move this one away",
+                _ => "see what the operating system says about that file system, then run it again",
+            },
+            Self::NotADirectory { .. } => "put a real directory there, or name another one",
+            Self::ContentDiffers { .. } => {
+                "raise \"version\" in the source manifest and build again"
+            }
+            Self::Damaged { .. } => "publish the same sources under a new version number",
+            Self::IndexChanged { .. } => {
+                "run it again, and let only pilar and pilar-loader write there"
+            }
+        }
+    }
+
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
