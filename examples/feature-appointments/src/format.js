@@ -8,11 +8,11 @@ export function dayName(date, today) {
   return near + LONG_DAY.format(date);
 }
 
-/** Minutes as people say them. */
+/** Minutes as people say them; number and unit stay on one line. */
 export function duration(minutes) {
   const hours = Math.floor(minutes / 60);
   const rest = minutes % 60;
-  return [hours && `${hours} h`, rest && `${rest} min`].filter(Boolean).join(' ');
+  return [hours && `${hours}\u00a0h`, rest && `${rest}\u00a0min`].filter(Boolean).join(' ');
 }
 
 function startOfDay(date) {

@@ -14,17 +14,23 @@ export function mount(element, { host }) {
         <h1>Appointments</h1>
         <p>Three days from today. All patients are invented.</p>
       </header>
-      <div class="appointments-days"></div>
       <aside class="appointments-detail" aria-label="Selected appointment" aria-live="polite"></aside>
+      <div class="appointments-days"></div>
     </div>`;
 
   const list = element.querySelector('.appointments-days');
+  const detail = element.querySelector('.appointments-detail');
   const select = (appointment) => host.eventBus.publish('appointments', 'selected', appointment);
-  list.append(...days.map((day) => renderDay(day, today, select)));
+  const choose = (appointment) => {
+    select(appointment);
+    // On a narrow screen the details are above the list.
+    detail.scrollIntoView({ block: 'nearest' });
+  };
+  list.append(...days.map((day) => renderDay(day, today, choose)));
   list.addEventListener('keydown', moveByArrows);
 
   host.eventBus.subscribe('appointments', 'selected', (appointment) => markSelected(list, appointment));
-  renderDetail(element.querySelector('.appointments-detail'), host);
+  renderDetail(detail, host);
 
   // A link from another feature names the patient; otherwise the patient looked at last is offered.
   const asked = new URLSearchParams(location.search).get('patient') ?? host.store.get('patient.selected', null);
@@ -38,9 +44,7 @@ export function unmount(element) {
 
 function markSelected(list, appointment) {
   for (const row of list.querySelectorAll('.appointment')) {
-    const selected = row.dataset.appointment === appointment.id;
-    row.setAttribute('aria-pressed', String(selected));
-    if (selected) row.scrollIntoView({ block: 'nearest' });
+    row.setAttribute('aria-pressed', String(row.dataset.appointment === appointment.id));
   }
 }
 

@@ -52,9 +52,9 @@ function Facts({ patient }: { patient: Patient }) {
             <thead>
               <tr>
                 <th scope="col">Time</th>
-                <th scope="col">Pulse, per minute</th>
-                <th scope="col">Blood pressure, mmHg</th>
-                <th scope="col">Temperature, °C</th>
+                <th scope="col">Pulse, /min</th>
+                <th scope="col">BP, mmHg</th>
+                <th scope="col">Temp., °C</th>
               </tr>
             </thead>
             <tbody>

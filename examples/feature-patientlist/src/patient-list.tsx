@@ -17,7 +17,10 @@ export function PatientList({ lastOpened }: { lastOpened: string | null }) {
   return (
     <>
       <header className="patients-head">
-        <h1>Patients</h1>
+        <div>
+          <h1>Patients</h1>
+          <p role="status">{patients.length === 1 ? '1 patient' : `${patients.length} patients`}, all invented</p>
+        </div>
         <form role="search" onSubmit={(event) => event.preventDefault()}>
           <label>
             <span>Search</span>
@@ -38,7 +41,6 @@ export function PatientList({ lastOpened }: { lastOpened: string | null }) {
             </select>
           </label>
         </form>
-        <p role="status">{patients.length === 1 ? '1 patient' : `${patients.length} patients`}, all invented</p>
       </header>
       {patients.length === 0 ? (
         <p className="patients-empty">No patient matches. Shorten the search or choose all wards.</p>

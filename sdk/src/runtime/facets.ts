@@ -39,6 +39,8 @@ export class Facets {
         failed: (failure) => {
           showFailure(failure);
           reject(failure);
+          // A facet has no button of its own: the next document is to find it whole.
+          if (failure.code === 'load-failed') void this.runtime.repair(feature);
         },
       });
       mount.start(props);
@@ -83,13 +85,14 @@ function panelIn(
   const clearFailure = (): void => {
     panel?.remove();
     panel = null;
-    place.hidden = false;
+    place.style.removeProperty('display');
   };
   return {
     clearFailure,
     showFailure: (failure) => {
       clearFailure();
-      place.hidden = true;
+      // Not `hidden`: the facet's own `:host` rule may set a display, which would win.
+      place.style.setProperty('display', 'none', 'important');
       panel = failurePanel({ displayName, version }, runtime.bootstrap, failure);
       element.append(panel);
     },

@@ -20,7 +20,8 @@ export function failurePanel(
 ): HTMLElement {
   const panel = document.createElement('div');
   panel.className = 'pilar-failure';
-  panel.setAttribute('role', 'alert');
+  // A facet may fail in every row of a list at once; only a whole feature interrupts.
+  panel.setAttribute('role', retry ? 'alert' : 'note');
   panel.tabIndex = -1;
   panel.dataset['pilarFailure'] = failure.code;
 

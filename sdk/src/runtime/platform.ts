@@ -11,6 +11,8 @@ export interface Platform {
   reload(): void;
   /** Whether the server answers for the current address. */
   reachable(): Promise<boolean>;
+  /** Fetches again what the browser's cache holds with other bytes than these; URL → integrity. */
+  refresh(files: ReadonlyMap<string, string>): Promise<void>;
 }
 
 export const browserPlatform: Platform = {
@@ -31,5 +33,17 @@ export const browserPlatform: Platform = {
     } catch {
       return false;
     }
+  },
+  refresh: async (files) => {
+    await Promise.all(
+      Array.from(files, async ([url, integrity]) => {
+        try {
+          await fetch(url, { integrity });
+        } catch {
+          // What it brings is checked by the next document; here it only has to replace the cached copy.
+          await fetch(url, { cache: 'reload' }).catch(() => {});
+        }
+      }),
+    );
   },
 };

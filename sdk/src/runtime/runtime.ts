@@ -1,5 +1,6 @@
 import type { Bootstrap, FeatureRecord } from './bootstrap';
 import { EventBus } from './event-bus';
+import { expectedFiles } from './expected-files';
 import type { FeatureMount } from './feature-mount';
 import { createHostApi, type FeatureHostApi } from './host-api';
 import type { Platform } from './platform';
@@ -34,6 +35,7 @@ export class Runtime {
   readonly #scopes = new Map<string, Scope>();
   readonly #elements = new Map<string, HTMLElement>();
   readonly #imported = new Set<string>();
+  readonly #repairs = new Map<string, Promise<void>>();
   #domain: FeatureMount | null = null;
   #current: FeatureMount | null = null;
 
@@ -111,6 +113,21 @@ export class Runtime {
     const modules = [];
     for (const url of js) modules.push(await this.platform.importModule(url));
     return { modules, repeated };
+  }
+
+  /**
+   * Replaces what the browser's cache holds wrong of a feature. Files are cached for good under
+   * their hashed names, also those that failed their integrity check, so that without this a new
+   * document would meet the same wrong bytes.
+   */
+  repair(feature: FeatureRecord): Promise<void> {
+    const running = this.#repairs.get(feature.featureId);
+    if (running) return running;
+    const repair = this.platform
+      .refresh(expectedFiles(document, feature))
+      .finally(() => this.#repairs.delete(feature.featureId));
+    this.#repairs.set(feature.featureId, repair);
+    return repair;
   }
 
   joined(mount: FeatureMount): void {

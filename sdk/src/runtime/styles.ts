@@ -58,7 +58,7 @@ export class Styles {
 function linkTo(featureId: string, sheet: StylesheetRecord): HTMLLinkElement {
   const link = document.createElement('link');
   link.rel = 'stylesheet';
-  link.integrity = sheet.integrity;
+  link.setAttribute('integrity', sheet.integrity);
   link.href = sheet.href;
   link.dataset['pilarFeature'] = featureId;
   return link;

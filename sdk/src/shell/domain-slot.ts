@@ -30,13 +30,13 @@ export class DomainSlot {
     this.#mount = new FeatureMount(this.runtime, feature, place, {
       ready: () => {
         this.#settled();
-        place.hidden = false;
+        place.style.removeProperty('display');
       },
       failed: (failure) => {
         this.#settled();
         // Kept, not emptied: a feature that is only late still draws into it and is shown then.
-        place.hidden = true;
-        this.#show(failurePanel(feature, this.runtime.bootstrap, failure, { retry: () => this.#retry() }));
+        place.style.setProperty('display', 'none', 'important');
+        this.#show(failurePanel(feature, this.runtime.bootstrap, failure, { retry: () => this.#retry(feature) }));
       },
     });
     this.#mount.start();
@@ -71,8 +71,9 @@ export class DomainSlot {
    * come from a newer snapshot in which the feature is whole. Not while the server is silent: the
    * browser's own error page would take the bar away too.
    */
-  async #retry(): Promise<boolean> {
+  async #retry(feature: FeatureRecord): Promise<boolean> {
     if (!(await this.runtime.platform.reachable())) return false;
+    await this.runtime.repair(feature);
     this.runtime.platform.reload();
     return true;
   }

@@ -9,5 +9,7 @@ export interface Platform {
     reload(): void;
     /** Whether the server answers for the current address. */
     reachable(): Promise<boolean>;
+    /** Fetches again what the browser's cache holds with other bytes than these; URL → integrity. */
+    refresh(files: ReadonlyMap<string, string>): Promise<void>;
 }
 export declare const browserPlatform: Platform;

@@ -47,6 +47,12 @@ export declare class Runtime {
         modules: Readonly<Record<string, unknown>>[];
         repeated: boolean;
     }>;
+    /**
+     * Replaces what the browser's cache holds wrong of a feature. Files are cached for good under
+     * their hashed names, also those that failed their integrity check, so that without this a new
+     * document would meet the same wrong bytes.
+     */
+    repair(feature: FeatureRecord): Promise<void>;
     joined(mount: FeatureMount): void;
     left(mount: FeatureMount): void;
 }
