@@ -1,4 +1,16 @@
 //! The edge server: discovers artifacts, verifies them, seals their bytes and serves them.
+//!
+//! Two planes and one value between them (`docs/design.md`): the control side ([`catalog`], [`control`])
+//! builds an immutable [`snapshot`]; the [`edge`] answers from it, and hands what is dynamic to the
+//! [`service`] plane. [`config`] reads the environment, [`shell`] renders the pages, [`http`] makes replies
+//! ready. `main.rs` only wires.
 
+pub mod catalog;
+pub mod config;
+pub mod control;
 pub mod edge;
 pub mod http;
+pub mod keys;
+pub mod service;
+pub mod shell;
+pub mod snapshot;

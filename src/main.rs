@@ -1,2 +1,227 @@
-//! Wires the host together.
-fn main() {}
+//! Wires the host together: environment, keys, first snapshot, edge, service plane, signals.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use pilar_artifact::Limits;
+use pilar_host::catalog::{Now, Settings, watch};
+use pilar_host::config::{self, Checked, Config};
+use pilar_host::control::Control;
+use pilar_host::edge::{self, Edge, EdgeOptions, Listeners};
+use pilar_host::keys;
+use pilar_host::service::{self, Host};
+use pilar_host::shell::{Sdk, Site};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing_subscriber::EnvFilter;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// How long a feature may take to start in the browser, in milliseconds.
+const BOOTSTRAP_TIMEOUT_MS: u32 = 10_000;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        None => {}
+        Some("--version" | "-V") => {
+            println!("pilar-host {VERSION}");
+            return ExitCode::SUCCESS;
+        }
+        Some("--help" | "-h") => {
+            println!(
+                "pilar-host {VERSION}: serves verified features. It is configured by its environment:\n"
+            );
+            println!("{}", config::markdown());
+            return ExitCode::SUCCESS;
+        }
+        Some(other) => {
+            eprintln!("pilar-host takes no argument \"{other}\"; see pilar-host --help");
+            return ExitCode::from(2);
+        }
+    }
+    let Checked { config, notes } = match config::read(environment()) {
+        Ok(checked) => checked,
+        Err(error) => {
+            eprintln!("pilar-host cannot start: {error} (code {})", error.code());
+            return ExitCode::from(2);
+        }
+    };
+    start_logging(config.production);
+    for note in notes {
+        tracing::warn!(code = "config-note", "{note}");
+    }
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pilar-host cannot go on: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+fn environment() -> Vec<(String, String)> {
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the clock is")]
+fn now() -> Now {
+    Now { wall: Timestamp::now(), monotonic: Instant::now() }
+}
+
+/// JSON in production, for collectors; lines elsewhere, for people. `RUST_LOG` chooses what is logged.
+fn start_logging(production: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if production {
+        builder.json().flatten_event(true).init();
+    } else {
+        builder.with_target(false).compact().init();
+    }
+}
+
+fn run(config: &Config) -> Result<(), Failure> {
+    let limits = Limits::default();
+    let coded = |error: &dyn std::fmt::Display, code: &str| format!("{error} (code {code})");
+    let keys = keys::trusted(&config.trusted_keys, config.allow_dev_keys, &limits)
+        .map_err(|error| coded(&error, error.code()))?;
+    let settings = Settings {
+        artifacts_dir: config.artifacts_dir.clone(),
+        keys,
+        host_version: VERSION.parse()?,
+        limits,
+        retain: config.retain,
+    };
+    let site = Site {
+        host_version: VERSION.to_owned(),
+        root_redirect: config.root_redirect.clone(),
+        live_reload: config.watch && !config.production,
+        bootstrap_timeout_ms: BOOTSTRAP_TIMEOUT_MS,
+    };
+    let control = Control::start(settings, Sdk::embedded()?, site.clone(), now)
+        .map_err(|error| coded(&error, error.code()))?;
+
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let listeners = Listeners::bind(config.listen, config.workers.unwrap_or(cores))
+        .map_err(|error| coded(&error, error.code()))?;
+    let address = listeners.local_addr();
+    let workers = listeners.workers();
+    let edge_limits = edge::Limits::default();
+    let (calls, received) = mpsc::channel(edge_limits.service_calls);
+    let options =
+        EdgeOptions { driver: config.driver, limits: edge_limits, wall_clock: SystemTime::now };
+    let edge = Edge::start(listeners, options, control.current(), calls)
+        .map_err(|error| coded(&error, error.code()))?;
+
+    let started = now();
+    let host = Arc::new(Host {
+        version: VERSION.to_owned(),
+        driver: edge.driver().setup.to_string(),
+        workers,
+        started_at: started.wall,
+        started: started.monotonic,
+        ready_sentinel: config.ready_sentinel.clone(),
+        draining: AtomicBool::new(false),
+        refresh_error: ArcSwap::from_pointee(String::new()),
+        snapshot_id: control.ids(),
+        live_reload: site.live_reload,
+        request_id_prefix: RandomState::new().hash_one(started.monotonic) as u32,
+        requests: AtomicU64::new(0),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        println!("pilar-host {VERSION} listens on http://localhost:{}", address.port());
+        tokio::spawn(service::run(host.clone(), received));
+        tokio::spawn(refreshing(control, host.clone(), config.clone(), signals.hangup));
+        tokio::select! {
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
+        }
+        host.draining.store(true, Ordering::Relaxed);
+        tracing::info!(seconds = config.drain.as_secs(), "draining");
+        let serve_for = config.drain;
+        let drained = tokio::task::spawn_blocking(move || edge.drain(serve_for));
+        tokio::select! {
+            cut = drained => match cut? {
+                0 => tracing::info!("stopped; every request was answered"),
+                cut => tracing::warn!(cut, "stopped; some requests were cut off"),
+            },
+            // Whoever asks twice does not want to wait.
+            _ = signals.terminate.recv() => std::process::exit(1),
+            _ = signals.interrupt.recv() => std::process::exit(1),
+        }
+        Ok(())
+    })
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+/// Refreshes on SIGHUP and, if asked to watch, whenever the artifacts directory changed.
+async fn refreshing(control: Control, host: Arc<Host>, config: Config, mut hangup: Signal) {
+    let control = Arc::new(Mutex::new(control));
+    let (changed, mut changes) = mpsc::channel(1);
+    // Keeps the channel open where nothing watches.
+    let _unwatched = changed.clone();
+    if config.watch {
+        tokio::spawn(async move {
+            if let Err(error) = watch(config.artifacts_dir, changed).await {
+                tracing::error!(%error, code = "watch-failed",
+                    "changes are not noticed any more; send SIGHUP to refresh");
+            }
+        });
+    }
+    loop {
+        tokio::select! {
+            Some(()) = changes.recv() => {}
+            Some(()) = hangup.recv() => tracing::info!("refresh asked for by SIGHUP"),
+            else => return,
+        }
+        refresh(&control, &host).await;
+    }
+}
+
+async fn refresh(control: &Arc<Mutex<Control>>, host: &Arc<Host>) {
+    let control = control.clone();
+    let outcome = tokio::task::spawn_blocking(move || {
+        control.lock().unwrap_or_else(PoisonError::into_inner).refresh()
+    })
+    .await;
+    let error = match outcome {
+        Ok(Ok(())) => String::new(),
+        Ok(Err(error)) => {
+            tracing::error!(code = error.code(), "refresh failed; what serves goes on: {error}");
+            error.to_string()
+        }
+        Err(error) => {
+            tracing::error!(%error, code = "refresh-panicked", "refresh failed; what serves goes on");
+            error.to_string()
+        }
+    };
+    host.refresh_error.store(Arc::new(error));
+}

@@ -137,6 +137,27 @@ pub fn version(
     Ok(VerifiedVersion { manifest, manifest_sha256, key_id, bytes })
 }
 
+/// Steps 7 to 11 alone: the manifest of a listed version, whether or not the version may serve.
+///
+/// For those who must know what a version *would* be, such as the URL prefix of a feature that has nothing
+/// to serve. It says nothing about the files.
+///
+/// # Errors
+/// [`Rejection`] of the first step that fails.
+pub fn manifest(
+    source: &dyn ReadArtifact,
+    index: &ReleaseIndex,
+    entry: &IndexEntry,
+    context: &Context<'_>,
+) -> Result<Manifest, Rejection> {
+    let check = VersionCheck { source, index, version: &entry.version, context };
+    let (bytes, _) = check.manifest_bytes(entry)?;
+    let document = check.manifest_document(&bytes)?;
+    let (manifest, _) = check.manifest(&document)?;
+    check.agreement(entry, &manifest)?;
+    Ok(manifest)
+}
+
 struct VersionCheck<'a> {
     source: &'a dyn ReadArtifact,
     index: &'a ReleaseIndex,

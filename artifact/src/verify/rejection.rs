@@ -43,6 +43,12 @@ impl Rejection {
         }))
     }
 
+    /// Step 13, for those who hold the bytes: a verified version that could not be kept.
+    pub fn not_stored(feature: &FeatureId, version: &Version, message: String) -> Self {
+        let file = format!("{version}/{}", crate::MANIFEST_FILE);
+        Self::new(Step::Files, feature, Some(version), &file, Failure::NotStored { message })
+    }
+
     /// The check that failed.
     pub fn step(&self) -> Step {
         self.0.step

@@ -1,0 +1,44 @@
+//! What is in the artifacts directory.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use pilar_artifact::FeatureId;
+
+use super::state::Ignored;
+
+/// The features of the artifacts directory, sorted, and what is no feature.
+///
+/// Names that start with a dot belong to tools (staging, the loader's status) and are passed over.
+///
+/// # Errors
+/// What the operating system says of the directory itself.
+pub(super) fn discover(artifacts_dir: &Path) -> io::Result<(Vec<FeatureId>, Vec<Ignored>)> {
+    let mut features = Vec::new();
+    let mut ignored = Vec::new();
+    for entry in fs::read_dir(artifacts_dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        // The type of the entry itself: a link to a directory is not one.
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        match name.parse::<FeatureId>() {
+            Ok(id) if is_dir => features.push(id),
+            Ok(_) => ignored.push(Ignored {
+                name,
+                code: "not-a-directory",
+                message: "a feature is a directory; links and files are ignored".to_owned(),
+            }),
+            Err(error) if is_dir => {
+                ignored.push(Ignored { name, code: "bad-feature-id", message: error.to_string() });
+            }
+            Err(_) => {}
+        }
+    }
+    features.sort();
+    ignored.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok((features, ignored))
+}

@@ -1,0 +1,116 @@
+//! One version: verified, sealed, and with its replies ready.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::StatusCode;
+use pilar_artifact::index::IndexEntry;
+use pilar_artifact::manifest::FeatureType;
+use pilar_artifact::verify::{self, Context, ReadArtifact};
+use pilar_artifact::{FileName, Manifest, Rejection, ReleaseIndex, Sha256Digest};
+
+use super::seal::{SealedFile, Sealer};
+use crate::http::{CachePolicy, Encoding, Resource, content_type_of};
+
+/// A version whose every byte was verified and is held in sealed memory.
+#[derive(Debug)]
+pub struct LoadedVersion {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The digest of its manifest.
+    pub manifest_sha256: Sha256Digest,
+    /// The key that signed its manifest.
+    pub key_id: String,
+    /// Size of its files, in bytes.
+    pub bytes: u64,
+    /// URL path → reply, for every file that browsers may have.
+    pub assets: Vec<(Arc<str>, Arc<Resource>)>,
+}
+
+impl LoadedVersion {
+    /// The URL path of a file of this version.
+    pub fn url(&self, file: &FileName) -> String {
+        asset_url(&self.manifest, file)
+    }
+}
+
+/// Precompressed variants by suffix (contract §3).
+const VARIANTS: [(&str, Encoding); 3] =
+    [("br", Encoding::Br), ("zst", Encoding::Zstd), ("gz", Encoding::Gzip)];
+
+/// Verifies a version and seals it.
+///
+/// # Errors
+/// [`Rejection`] of the first check that fails, or of memory that could not be had.
+pub(super) fn load(
+    source: &dyn ReadArtifact,
+    index: &ReleaseIndex,
+    entry: &IndexEntry,
+    context: &Context<'_>,
+) -> Result<LoadedVersion, Rejection> {
+    let not_stored = |error: &dyn std::fmt::Display| {
+        Rejection::not_stored(&index.feature_id, &entry.version, error.to_string())
+    };
+    let label = format!("pilar:{}:{}", index.feature_id, entry.version);
+    let mut sealer = Sealer::new(&label).map_err(|error| not_stored(&error))?;
+    let verified = verify::version(source, index, &entry.version, context, &mut sealer)?;
+    let files = sealer.seal().map_err(|error| not_stored(&error))?;
+    let assets = assets(&verified.manifest, files).map_err(|error| not_stored(&error))?;
+    Ok(LoadedVersion {
+        manifest: verified.manifest,
+        manifest_sha256: verified.manifest_sha256,
+        key_id: verified.key_id,
+        bytes: verified.bytes,
+        assets,
+    })
+}
+
+fn asset_url(manifest: &Manifest, file: &FileName) -> String {
+    if manifest.feature_type == FeatureType::Shared {
+        format!("/_shared/{file}")
+    } else {
+        format!("/_assets/{}/{}/{file}", manifest.id, manifest.version)
+    }
+}
+
+fn assets(
+    manifest: &Manifest,
+    files: Vec<SealedFile>,
+) -> Result<Vec<(Arc<str>, Arc<Resource>)>, crate::http::ResourceError> {
+    let by_name: BTreeMap<&str, &SealedFile> =
+        files.iter().map(|file| (file.name.as_str(), file)).collect();
+    let mut assets = Vec::with_capacity(files.len());
+    for file in files.iter().filter(|file| is_public(manifest, &file.name, &by_name)) {
+        let content_type = content_type_of(file.name.as_str());
+        let mut resource = Resource::builder(StatusCode::OK, content_type, CachePolicy::Immutable)
+            .negotiable()
+            .identity(file.bytes.clone(), Some(*file.sha256.as_bytes()));
+        for (suffix, encoding) in VARIANTS {
+            let name = format!("{}.{suffix}", file.name);
+            if let Some(variant) = by_name.get(name.as_str()) {
+                let digest = Some(*variant.sha256.as_bytes());
+                resource = resource.variant(encoding, variant.bytes.clone(), digest);
+            }
+        }
+        let path = asset_url(manifest, &file.name);
+        assets.push((Arc::from(path), Arc::new(resource.build()?)));
+    }
+    Ok(assets)
+}
+
+/// Whether browsers may have a file: not the server's code, and not a variant, which is served in the
+/// name of the file it is a variant of.
+fn is_public(manifest: &Manifest, name: &FileName, files: &BTreeMap<&str, &SealedFile>) -> bool {
+    let server = manifest.server_functions.as_ref().and_then(|functions| functions.module.as_ref());
+    let is_server = server.is_some_and(|module| {
+        name == module
+            || VARIANTS.iter().any(|(suffix, _)| module.with_suffix(suffix).as_ref() == Some(name))
+    });
+    let is_variant = VARIANTS.iter().any(|(suffix, _)| {
+        name.as_str()
+            .strip_suffix(suffix)
+            .and_then(|rest| rest.strip_suffix('.'))
+            .is_some_and(|original| files.contains_key(original))
+    });
+    !is_server && !is_variant
+}

@@ -1,0 +1,284 @@
+//! The control side: discover → verify → seal → select → detect conflicts → build a snapshot (contract §6).
+//!
+//! A [`Catalog`] remembers what it verified before. A refresh verifies only what changed, and whatever
+//! fails leaves what serves as it is.
+
+mod discover;
+mod load;
+mod retain;
+mod seal;
+mod state;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use pilar_artifact::index::IndexEntry;
+use pilar_artifact::manifest::FeatureType;
+use pilar_artifact::select::select;
+use pilar_artifact::verify::{self, Context};
+use pilar_artifact::{FeatureId, Limits, ReleaseIndex, TrustedKeys};
+use pilar_store::FeatureDir;
+use rayon::prelude::*;
+use semver::Version;
+
+pub use load::LoadedVersion;
+pub use seal::SealedFile;
+pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, Standing};
+pub use watch::watch;
+
+use crate::config::Retain;
+use retain::Retained;
+
+/// What a catalog is made for.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The directory of artifacts.
+    pub artifacts_dir: PathBuf,
+    /// The keys whose signatures count.
+    pub keys: TrustedKeys,
+    /// This host's version.
+    pub host_version: Version,
+    /// Bounds on what is read.
+    pub limits: Limits,
+    /// What keeps versions that no longer serve.
+    pub retain: Retain,
+}
+
+/// Everything that is known of the artifacts, and what was known before.
+#[derive(Debug)]
+pub struct Catalog {
+    settings: Settings,
+    features: BTreeMap<FeatureId, FeatureState>,
+    retained: Retained,
+    ignored: Vec<Ignored>,
+}
+
+/// What a snapshot is built from.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// Every feature, the shared set included.
+    pub features: BTreeMap<FeatureId, FeatureState>,
+    /// Versions that no longer serve but stay reachable, the latest first.
+    pub retained: Vec<Arc<LoadedVersion>>,
+    /// What in the artifacts directory is no feature.
+    pub ignored: Vec<Ignored>,
+}
+
+/// The time of a refresh: of day, for key expiry, and monotonic, for retention.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The time of day.
+    pub wall: Timestamp,
+    /// The monotonic clock, which no clock step moves.
+    pub monotonic: Instant,
+}
+
+impl Catalog {
+    /// A catalog that knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            features: BTreeMap::new(),
+            retained: Retained::default(),
+            ignored: Vec::new(),
+        }
+    }
+
+    /// Looks at the artifacts directory again.
+    ///
+    /// # Errors
+    /// What the operating system says of the artifacts directory itself; everything stays as it was.
+    pub fn refresh(&mut self, now: Now) -> io::Result<Contents> {
+        let (ids, ignored) = discover::discover(&self.settings.artifacts_dir)?;
+        let context = Context {
+            keys: &self.settings.keys,
+            now: now.wall,
+            host_version: Some(&self.settings.host_version),
+            limits: self.settings.limits,
+        };
+        let states: Vec<FeatureState> =
+            ids.into_par_iter().map(|id| self.look_at(id, &context)).collect();
+        let mut features: BTreeMap<FeatureId, FeatureState> =
+            states.into_iter().map(|state| (state.id.clone(), state)).collect();
+        settle_conflicts(&mut features, &self.features);
+        self.retire(&features, now.monotonic);
+        self.features = features;
+        self.ignored = ignored;
+        Ok(Contents {
+            features: self.features.clone(),
+            retained: self.retained.versions().cloned().collect(),
+            ignored: self.ignored.clone(),
+        })
+    }
+
+    fn look_at(&self, id: FeatureId, context: &Context<'_>) -> FeatureState {
+        let before = self.features.get(&id);
+        let source = match FeatureDir::open(&self.settings.artifacts_dir.join(id.as_str())) {
+            Ok(source) => source,
+            Err(error) => {
+                return keep_last_good(id, IndexTrouble::Directory(error.to_string()), before);
+            }
+        };
+        let verified = match verify::index(&source, &id, context) {
+            Ok(verified) => verified,
+            Err(rejection) => {
+                return keep_last_good(id, IndexTrouble::Rejected(rejection), before);
+            }
+        };
+        let index = verified.index;
+        let selection = select(&index, |entry| match self.known(&id, entry) {
+            Some(known) => Ok(known),
+            None => load::load(&source, &index, entry, context).map(Arc::new),
+        });
+        let fallback = selection.is_fallback();
+        let (picked, standing) = match selection.serving {
+            Some((_, loaded)) if fallback => (Some(loaded), Standing::Fallback),
+            Some((_, loaded)) => (Some(loaded), Standing::AsReleased),
+            None => match last_good(before, &index) {
+                Some(loaded) => (Some(loaded), Standing::LastGood),
+                None => (None, Standing::NothingToServe),
+            },
+        };
+        let mount = match &picked {
+            Some(loaded) => loaded.manifest.mount.clone(),
+            None => signed_mount(&source, &index, context)
+                .or_else(|| before.and_then(|state| state.mount.clone())),
+        };
+        FeatureState {
+            id,
+            index: Ok(IndexFacts {
+                sequence: index.sequence,
+                desired: index.active_version,
+                key_id: verified.key_id,
+            }),
+            picked,
+            standing,
+            attempts: selection.attempts,
+            mount,
+            conflict: None,
+        }
+    }
+
+    /// A version that is in memory already. Its manifest hash pins every byte of it.
+    fn known(&self, id: &FeatureId, entry: &IndexEntry) -> Option<Arc<LoadedVersion>> {
+        let picked = self.features.get(id).and_then(|state| state.picked.as_ref());
+        picked
+            .into_iter()
+            .chain(self.retained.versions())
+            .find(|loaded| {
+                loaded.manifest.id == *id && loaded.manifest_sha256 == entry.manifest_sha256.0
+            })
+            .cloned()
+    }
+
+    /// Retains what no longer serves, and lets go of what must not be served any more.
+    fn retire(&mut self, features: &BTreeMap<FeatureId, FeatureState>, now: Instant) {
+        for (id, before) in &self.features {
+            let Some(old) = before.serving() else { continue };
+            let new = features.get(id).and_then(FeatureState::serving);
+            if !new.is_some_and(|new| new.manifest_sha256 == old.manifest_sha256) {
+                self.retained.push(old.clone(), now);
+            }
+        }
+        for loaded in features.values().filter_map(FeatureState::serving) {
+            self.retained.remove(loaded);
+        }
+        self.retained.prune(self.settings.retain, now, |loaded| is_revoked(loaded, features));
+    }
+}
+
+fn is_revoked(loaded: &LoadedVersion, features: &BTreeMap<FeatureId, FeatureState>) -> bool {
+    use pilar_artifact::select::Outcome;
+    features.get(&loaded.manifest.id).is_some_and(|state| {
+        state.attempts.iter().any(|attempt| {
+            attempt.version == loaded.manifest.version
+                && matches!(attempt.outcome, Outcome::Revoked { .. })
+        })
+    })
+}
+
+/// A feature whose index cannot be trusted goes on with what it had (contract §6).
+fn keep_last_good(
+    id: FeatureId,
+    trouble: IndexTrouble,
+    before: Option<&FeatureState>,
+) -> FeatureState {
+    let picked = before.and_then(|state| state.picked.clone());
+    let standing =
+        if picked.is_some() { Standing::LastGood } else { Standing::NothingToServe };
+    FeatureState {
+        id,
+        index: Err(trouble),
+        picked,
+        standing,
+        attempts: Vec::new(),
+        mount: before.and_then(|state| state.mount.clone()),
+        conflict: None,
+    }
+}
+
+/// The version from before, unless the new, verified index forbids it.
+fn last_good(before: Option<&FeatureState>, index: &ReleaseIndex) -> Option<Arc<LoadedVersion>> {
+    let loaded = before?.picked.clone()?;
+    let version = &loaded.manifest.version;
+    let revoked = index.entry(version).is_some_and(|entry| entry.revoked.is_some());
+    (!revoked && !index.is_below_floor(version)).then_some(loaded)
+}
+
+/// Where a feature with nothing to serve would live, so that its URLs say "come back later" and not "no such
+/// page". Only a signed manifest is believed.
+fn signed_mount(
+    source: &FeatureDir,
+    index: &ReleaseIndex,
+    context: &Context<'_>,
+) -> Option<pilar_artifact::manifest::Mount> {
+    index
+        .versions
+        .iter()
+        .filter(|entry| entry.version <= index.active_version)
+        .find_map(|entry| verify::manifest(source, index, entry, context).ok())
+        .and_then(|manifest| manifest.mount)
+}
+
+/// Equal prefixes: whoever held it keeps it, otherwise the lower id (contract §6).
+fn settle_conflicts(
+    features: &mut BTreeMap<FeatureId, FeatureState>,
+    before: &BTreeMap<FeatureId, FeatureState>,
+) {
+    let prefix_of = |state: &FeatureState| {
+        let domain = state
+            .picked
+            .as_ref()
+            .is_some_and(|loaded| loaded.manifest.feature_type == FeatureType::Domain);
+        let mount = state.mount.as_ref().filter(|_| domain)?;
+        Some(mount.path_prefix.trim_end_matches('/').to_owned())
+    };
+    let held = |id: &FeatureId, prefix: &str| {
+        before.get(id).is_some_and(|state| {
+            state.standing != Standing::Conflict && prefix_of(state).as_deref() == Some(prefix)
+        })
+    };
+    let mut owners: BTreeMap<String, FeatureId> = BTreeMap::new();
+    for (id, state) in features.iter() {
+        let Some(prefix) = prefix_of(state) else { continue };
+        // In order of ids, so the first to come is the lower one.
+        let replaces = owners
+            .get(&prefix)
+            .is_none_or(|owner| held(id, &prefix) && !held(owner, &prefix));
+        if replaces {
+            owners.insert(prefix, id.clone());
+        }
+    }
+    for (id, state) in features.iter_mut() {
+        let Some(owner) = prefix_of(state).and_then(|prefix| owners.get(&prefix)) else { continue };
+        if owner != id {
+            state.conflict = Some(owner.clone());
+            state.standing = Standing::Conflict;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The environment, read once and checked whole (contract §11).
+
+mod error;
+mod table;
+mod value;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::ConfigError;
+pub use table::{Kind, State, VARIABLES, Variable, markdown};
+
+use crate::edge::DriverChoice;
+
+/// Every setting of the host that something acts on.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen: `HOST_BIND` and `PORT`.
+    pub listen: SocketAddr,
+    /// Whether `NODE_ENV` is `production`.
+    pub production: bool,
+    /// `ARTIFACTS_DIR`.
+    pub artifacts_dir: PathBuf,
+    /// `HOT_REFRESH_WATCH`.
+    pub watch: bool,
+    /// Where the trusted keys are.
+    pub trusted_keys: KeySource,
+    /// `FEATURE_ALLOW_INSECURE_DEV_KEYS`, which production ignores.
+    pub allow_dev_keys: bool,
+    /// `HOST_WORKERS`; `None`: one for each core.
+    pub workers: Option<usize>,
+    /// `HOST_IO_DRIVER`.
+    pub driver: DriverChoice,
+    /// `FEATURE_READY_SENTINEL_PATH`.
+    pub ready_sentinel: Option<PathBuf>,
+    /// `HOST_ROOT_REDIRECT`.
+    pub root_redirect: Option<String>,
+    /// `HOST_DRAIN_SECONDS`.
+    pub drain: Duration,
+    /// What keeps versions that no longer serve reachable.
+    pub retain: Retain,
+}
+
+/// Where the trusted keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// `FEATURE_TRUST_PUBLIC_KEYS_JSON`.
+    Inline(String),
+    /// `FEATURE_TRUST_PUBLIC_KEYS_PATH`.
+    File(PathBuf),
+}
+
+/// How long, and up to how many bytes, versions that no longer serve stay reachable (contract §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retain {
+    /// `FEATURE_RETAIN_SECONDS`.
+    pub time: Duration,
+    /// `FEATURE_RETAIN_MAX_BYTES`.
+    pub bytes: u64,
+}
+
+/// A configuration, and what its reader should know about it.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The configuration.
+    pub config: Config,
+    /// Things that are no error, one line each, to be logged once.
+    pub notes: Vec<String>,
+}
+
+/// Reads the configuration from the variables of an environment.
+///
+/// # Errors
+/// [`ConfigError`] of the first variable that is wrong, naming it, its value and what is allowed.
+pub fn read(
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Checked, ConfigError> {
+    // An empty value is how charts and compose files leave a variable unset.
+    let set: BTreeMap<String, String> =
+        environment.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+    let mut notes = table::check_names(set.keys())?;
+    for variable in VARIABLES {
+        let Some(value) = set.get(variable.name) else { continue };
+        value::check(variable, value)?;
+        if variable.state == State::Reserved {
+            notes.push(format!(
+                "{} is set, but this version of the host does not act on it yet",
+                variable.name
+            ));
+        }
+    }
+    Ok(Checked { config: Values { set: &set }.config()?, notes })
+}
+
+struct Values<'a> {
+    set: &'a BTreeMap<String, String>,
+}
+
+impl Values<'_> {
+    fn config(&self) -> Result<Config, ConfigError> {
+        let production = self.text("NODE_ENV").as_deref() == Some("production");
+        if production && self.flag("ALLOW_UNAUTHENTICATED_ADMIN")? {
+            return Err(ConfigError::RefusedInProduction { name: "ALLOW_UNAUTHENTICATED_ADMIN" });
+        }
+        let address: IpAddr = match self.text("HOST_BIND") {
+            Some(text) => value::parse("HOST_BIND", &text)?,
+            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let driver = match self.text("HOST_IO_DRIVER").as_deref() {
+            Some("io_uring") => DriverChoice::IoUring,
+            Some("epoll") => DriverChoice::Epoll,
+            _ => DriverChoice::Auto,
+        };
+        Ok(Config {
+            listen: SocketAddr::new(address, self.number("PORT")?),
+            production,
+            artifacts_dir: PathBuf::from(self.text("ARTIFACTS_DIR").unwrap_or_default()),
+            watch: self.flag("HOT_REFRESH_WATCH")?,
+            trusted_keys: self.trusted_keys()?,
+            allow_dev_keys: !production && self.flag("FEATURE_ALLOW_INSECURE_DEV_KEYS")?,
+            workers: match self.text("HOST_WORKERS") {
+                Some(text) => Some(value::parse("HOST_WORKERS", &text)?),
+                None => None,
+            },
+            driver,
+            ready_sentinel: self.text("FEATURE_READY_SENTINEL_PATH").map(PathBuf::from),
+            root_redirect: self.text("HOST_ROOT_REDIRECT"),
+            drain: Duration::from_secs(self.number("HOST_DRAIN_SECONDS")?),
+            retain: Retain {
+                time: Duration::from_secs(self.number("FEATURE_RETAIN_SECONDS")?),
+                bytes: self.number("FEATURE_RETAIN_MAX_BYTES")?,
+            },
+        })
+    }
+
+    fn trusted_keys(&self) -> Result<KeySource, ConfigError> {
+        let inline = self.text("FEATURE_TRUST_PUBLIC_KEYS_JSON").map(KeySource::Inline);
+        let file = self
+            .text("FEATURE_TRUST_PUBLIC_KEYS_PATH")
+            .map(|path| KeySource::File(PathBuf::from(path)));
+        match (inline, file) {
+            (Some(_), Some(_)) => Err(ConfigError::Both {
+                one: "FEATURE_TRUST_PUBLIC_KEYS_JSON",
+                other: "FEATURE_TRUST_PUBLIC_KEYS_PATH",
+            }),
+            (Some(source), None) | (None, Some(source)) => Ok(source),
+            (None, None) => Err(ConfigError::NoTrustedKeys),
+        }
+    }
+
+    /// The value, or the default of the table.
+    fn text(&self, name: &'static str) -> Option<String> {
+        let default = || table::find(name).and_then(|variable| variable.default).map(str::to_owned);
+        self.set.get(name).map(|value| value.trim().to_owned()).or_else(default)
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, ConfigError> {
+        value::parse(name, &self.text(name).unwrap_or_default())
+    }
+
+    fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
+        match self.text(name) {
+            Some(text) => value::flag(name, &text),
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,497 @@
+//! Every variable of the host, in one table. `docs/configuration.md` is generated from it.
+
+use std::fmt::Write as _;
+
+use super::ConfigError;
+
+/// One variable of the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Its value where it is not set.
+    pub default: Option<&'static str>,
+    /// Whether something acts on it.
+    pub state: State,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// What a variable takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// Any text; its value is never shown.
+    Secret,
+    /// A switch.
+    Flag,
+    /// A whole number.
+    Number {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A path in the file system.
+    Path,
+    /// A path on this host.
+    LocalPath,
+    /// An http or https URL.
+    Url,
+    /// An IP address.
+    Address,
+    /// One of some words.
+    Choice(&'static [&'static str]),
+}
+
+impl Kind {
+    /// What is allowed, in words.
+    pub fn allowed(self) -> String {
+        match self {
+            Self::Text | Self::Secret => "text".to_owned(),
+            Self::Flag => "1, true, yes or on; 0, false, no or off".to_owned(),
+            Self::Number { min, max: MAX } => format!("a whole number from {min}"),
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Path => "a path".to_owned(),
+            Self::LocalPath => "a path on this host that starts with one \"/\"".to_owned(),
+            Self::Url => "an http or https URL".to_owned(),
+            Self::Address => "an IP address".to_owned(),
+            Self::Choice(choices) => format!("one of {}", choices.join(", ")),
+        }
+    }
+}
+
+/// Whether something acts on a variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It takes effect.
+    Active,
+    /// It is part of the contract and checked, but nothing acts on it yet; setting it is logged.
+    Reserved,
+}
+
+const MAX: u64 = u64::MAX;
+
+/// The table.
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "PORT",
+        kind: Kind::Number { min: 0, max: 65535 },
+        default: Some("3000"),
+        state: State::Active,
+        doc: "Port to listen on; 0 takes a free one and prints it.",
+    },
+    Variable {
+        name: "HOST_BIND",
+        kind: Kind::Address,
+        default: None,
+        state: State::Active,
+        doc: "Address to listen on; default every address, IPv6 and IPv4.",
+    },
+    Variable {
+        name: "NODE_ENV",
+        kind: Kind::Text,
+        default: None,
+        state: State::Active,
+        doc: "`production` turns on JSON logs and refuses settings that are for development.",
+    },
+    Variable {
+        name: "ARTIFACTS_DIR",
+        kind: Kind::Path,
+        default: Some("artifacts"),
+        state: State::Active,
+        doc: "The directory of artifacts.",
+    },
+    Variable {
+        name: "HOT_REFRESH_WATCH",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Active,
+        doc: "Watch the artifacts directory and refresh when it changes.",
+    },
+    Variable {
+        name: "FEATURE_TRUST_PUBLIC_KEYS_JSON",
+        kind: Kind::Secret,
+        default: None,
+        state: State::Active,
+        doc: "Trusted keys as JSON: key id to public key.",
+    },
+    Variable {
+        name: "FEATURE_TRUST_PUBLIC_KEYS_PATH",
+        kind: Kind::Path,
+        default: None,
+        state: State::Active,
+        doc: "A file of trusted keys.",
+    },
+    Variable {
+        name: "FEATURE_ALLOW_INSECURE_DEV_KEYS",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Active,
+        doc: "Admit trusted keys whose id is `dev` or starts with `dev-`; never in production.",
+    },
+    Variable {
+        name: "FEATURE_READY_SENTINEL_PATH",
+        kind: Kind::Path,
+        default: None,
+        state: State::Active,
+        doc: "`/_ready` answers 503 until this file exists.",
+    },
+    Variable {
+        name: "FEATURE_RETAIN_SECONDS",
+        kind: Kind::Number { min: 0, max: 31_536_000 },
+        default: Some("86400"),
+        state: State::Active,
+        doc: "Seconds for which assets of a version that served stay reachable.",
+    },
+    Variable {
+        name: "FEATURE_RETAIN_MAX_BYTES",
+        kind: Kind::Number { min: 0, max: MAX },
+        default: Some("268435456"),
+        state: State::Active,
+        doc: "Bytes of such assets at the most; the oldest go first.",
+    },
+    Variable {
+        name: "HOST_WORKERS",
+        kind: Kind::Number { min: 1, max: 1024 },
+        default: None,
+        state: State::Active,
+        doc: "Edge threads; default one for each core.",
+    },
+    Variable {
+        name: "HOST_IO_DRIVER",
+        kind: Kind::Choice(&["auto", "io_uring", "epoll"]),
+        default: Some("auto"),
+        state: State::Active,
+        doc: "`auto` takes io_uring where the kernel allows it, else epoll.",
+    },
+    Variable {
+        name: "HOST_ROOT_REDIRECT",
+        kind: Kind::LocalPath,
+        default: None,
+        state: State::Active,
+        doc: "Where `/` leads; default the start page.",
+    },
+    Variable {
+        name: "HOST_DRAIN_SECONDS",
+        kind: Kind::Number { min: 0, max: 3600 },
+        default: Some("10"),
+        state: State::Active,
+        doc: "Seconds for which requests are finished after SIGTERM.",
+    },
+    Variable {
+        name: "HOST_ADMIN_PORT",
+        kind: Kind::Number { min: 1, max: 65535 },
+        default: None,
+        state: State::Reserved,
+        doc: "A listener of its own for `/_admin`.",
+    },
+    Variable {
+        name: "HOST_LOGIN_URL",
+        kind: Kind::Url,
+        default: None,
+        state: State::Reserved,
+        doc: "Where people sign in.",
+    },
+    Variable {
+        name: "HOST_AUTH_PLUGIN",
+        kind: Kind::Path,
+        default: None,
+        state: State::Reserved,
+        doc: "A JS module that exports `authorizeRpcRequest`.",
+    },
+    Variable {
+        name: "FEATURE_REMOTE_INDEX_URL",
+        kind: Kind::Url,
+        default: None,
+        state: State::Reserved,
+        doc: "The remote index of a CDN.",
+    },
+    Variable {
+        name: "FEATURE_REMOTE_POLL_MS",
+        kind: Kind::Number { min: 0, max: 86_400_000 },
+        default: Some("0"),
+        state: State::Reserved,
+        doc: "Milliseconds between looks at the remote index; 0 never looks again.",
+    },
+    Variable {
+        name: "ADMIN_AUTH_TOKEN",
+        kind: Kind::Secret,
+        default: None,
+        state: State::Reserved,
+        doc: "Bearer token of `/_admin`.",
+    },
+    Variable {
+        name: "ALLOW_UNAUTHENTICATED_ADMIN",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Reserved,
+        doc: "Opens `/_admin` without a token; refused in production.",
+    },
+    Variable {
+        name: "TRUST_PROXY_HEADERS",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Reserved,
+        doc: "Believe `x-forwarded-*`.",
+    },
+    Variable {
+        name: "RPC_AUTH_TOKEN",
+        kind: Kind::Secret,
+        default: None,
+        state: State::Reserved,
+        doc: "Bearer token of server functions.",
+    },
+    Variable {
+        name: "RPC_MAX_BODY_BYTES",
+        kind: Kind::Number { min: 1, max: 1_073_741_824 },
+        default: Some("1048576"),
+        state: State::Reserved,
+        doc: "Bytes of a server function's request body.",
+    },
+    Variable {
+        name: "RPC_MAX_EXECUTION_MS",
+        kind: Kind::Number { min: 1, max: 3_600_000 },
+        default: Some("30000"),
+        state: State::Reserved,
+        doc: "Milliseconds that a server function may take.",
+    },
+    Variable {
+        name: "RPC_MODULE_ALLOWED_HOSTS",
+        kind: Kind::Text,
+        default: None,
+        state: State::Reserved,
+        doc: "Hosts that `fetch` in server modules may reach.",
+    },
+    Variable {
+        name: "RATE_LIMIT_RPC_MAX",
+        kind: Kind::Number { min: 1, max: 1_000_000_000 },
+        default: Some("100"),
+        state: State::Reserved,
+        doc: "Server function calls in a window.",
+    },
+    Variable {
+        name: "RATE_LIMIT_RPC_WINDOW_MS",
+        kind: Kind::Number { min: 1, max: 86_400_000 },
+        default: Some("60000"),
+        state: State::Reserved,
+        doc: "Length of the window in milliseconds.",
+    },
+    Variable {
+        name: "DFS_AUTHORITY",
+        kind: Kind::Url,
+        default: None,
+        state: State::Reserved,
+        doc: "The OIDC provider.",
+    },
+    Variable {
+        name: "DFS_AUDIENCE",
+        kind: Kind::Text,
+        default: None,
+        state: State::Reserved,
+        doc: "The audience of access tokens.",
+    },
+    Variable {
+        name: "DFS_VALIDATE_ACCESS_TOKEN",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Reserved,
+        doc: "Validate access tokens.",
+    },
+    Variable {
+        name: "DFS_ROLES_CLAIM",
+        kind: Kind::Text,
+        default: Some("roles"),
+        state: State::Reserved,
+        doc: "The claim that holds roles.",
+    },
+    Variable {
+        name: "DFS_TENANT_CLAIM",
+        kind: Kind::Text,
+        default: None,
+        state: State::Reserved,
+        doc: "The claim that holds the tenant.",
+    },
+    Variable {
+        name: "DIPS_TRUST_CLUSTER_AUTH",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Reserved,
+        doc: "Trust the identity that the cluster's ingress forwards.",
+    },
+    Variable {
+        name: "TRUST_CLUSTER_INGRESS_HEADER",
+        kind: Kind::Text,
+        default: None,
+        state: State::Reserved,
+        doc: "The header that marks requests from the ingress.",
+    },
+    Variable {
+        name: "TRUST_CLUSTER_INGRESS_VALUE",
+        kind: Kind::Secret,
+        default: None,
+        state: State::Reserved,
+        doc: "Its value.",
+    },
+    Variable {
+        name: "TRUST_CLUSTER_REQUIRE_INGRESS_HEADER",
+        kind: Kind::Flag,
+        default: Some("true"),
+        state: State::Reserved,
+        doc: "Require that header.",
+    },
+    Variable {
+        name: "FALLBACK_CACHE_ENABLED",
+        kind: Kind::Flag,
+        default: Some("true"),
+        state: State::Reserved,
+        doc: "Keep versions to fall back to in memory.",
+    },
+    Variable {
+        name: "FALLBACK_CACHE_MAX_ENTRIES",
+        kind: Kind::Number { min: 0, max: 1_000_000 },
+        default: Some("100"),
+        state: State::Reserved,
+        doc: "How many of them.",
+    },
+    Variable {
+        name: "API_PROXY_BASE_URL",
+        kind: Kind::Url,
+        default: None,
+        state: State::Reserved,
+        doc: "Where `/api/*` leads.",
+    },
+    Variable {
+        name: "API_PROXY_TIMEOUT_MS",
+        kind: Kind::Number { min: 1, max: 3_600_000 },
+        default: Some("15000"),
+        state: State::Reserved,
+        doc: "Milliseconds to wait for it.",
+    },
+    Variable {
+        name: "API_PROXY_ALLOWED_PATHS",
+        kind: Kind::Text,
+        default: None,
+        state: State::Reserved,
+        doc: "Paths that are proxied.",
+    },
+    Variable {
+        name: "API_PROXY_FORWARD_IDENTITY_TICKET",
+        kind: Kind::Flag,
+        default: Some("true"),
+        state: State::Reserved,
+        doc: "Forward the identity ticket.",
+    },
+    Variable {
+        name: "API_PROXY_FORWARD_DIPS_TICKET",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Reserved,
+        doc: "The older name of API_PROXY_FORWARD_IDENTITY_TICKET.",
+    },
+    Variable {
+        name: "API_PROXY_STRICT_IDENTITY_ENRICHMENT",
+        kind: Kind::Flag,
+        default: Some("false"),
+        state: State::Reserved,
+        doc: "Refuse requests whose identity cannot be enriched.",
+    },
+    Variable {
+        name: "CIRCUIT_BREAKER_FAILURE_THRESHOLD",
+        kind: Kind::Number { min: 1, max: 1_000_000 },
+        default: Some("5"),
+        state: State::Reserved,
+        doc: "Failures after which a backend rests.",
+    },
+    Variable {
+        name: "CIRCUIT_BREAKER_RESET_TIMEOUT_MS",
+        kind: Kind::Number { min: 1, max: 86_400_000 },
+        default: Some("30000"),
+        state: State::Reserved,
+        doc: "Milliseconds that it rests.",
+    },
+];
+
+/// Families of names: an unknown name in one of them is worth a line in the log.
+const PREFIXES: &[&str] = &[
+    "ADMIN_",
+    "ALLOW_",
+    "API_PROXY_",
+    "ARTIFACTS_",
+    "CIRCUIT_BREAKER_",
+    "DFS_",
+    "DIPS_",
+    "FALLBACK_",
+    "FEATURE_",
+    "HOST_",
+    "HOT_REFRESH_",
+    "RATE_LIMIT_",
+    "RPC_",
+    "TRUST_",
+];
+
+/// Names of other programs of this system that may stand in the same environment.
+const NEIGHBOURS: &[&str] =
+    &["FEATURE_SIGNING_KEY", "FEATURE_SIGNING_KEY_PATH", "FEATURE_SIGNING_KEY_ID"];
+
+/// Names shorter than this have too many neighbours to guess at.
+const SHORTEST_GUESS: usize = 8;
+
+pub(super) fn find(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// Refuses near misses of known names, and returns a line for each other name that looks like one of ours.
+pub(super) fn check_names<'n>(
+    names: impl Iterator<Item = &'n String>,
+) -> Result<Vec<String>, ConfigError> {
+    let mut notes = Vec::new();
+    for name in names {
+        if find(name).is_some() || NEIGHBOURS.contains(&name.as_str()) {
+            continue;
+        }
+        if let Some(nearest) = nearest(name) {
+            return Err(ConfigError::NearMiss { name: name.clone(), nearest });
+        }
+        if PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            notes.push(format!("{name} is not a variable of the host and has no effect"));
+        }
+    }
+    Ok(notes)
+}
+
+fn nearest(name: &str) -> Option<&'static str> {
+    VARIABLES
+        .iter()
+        .filter(|variable| variable.name.len().min(name.len()) >= SHORTEST_GUESS)
+        .map(|variable| {
+            (strsim::damerau_levenshtein(variable.name, &name.to_ascii_uppercase()), variable.name)
+        })
+        .filter(|(distance, _)| *distance <= 2)
+        .min()
+        .map(|(_, nearest)| nearest)
+}
+
+/// The table as `docs/configuration.md` shows it.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Configuration of the host\n\n\
+         Generated from `src/config/table.rs`; a test keeps it current. An empty value counts as unset. A bad value \
+         stops the start and says what is allowed; so does a name that is nearly one of these. \"Reserved\" \
+         variables are checked, but nothing acts on them yet, and the host says so when one is set.\n\n\
+         | variable | takes | default | state | what it does |\n|---|---|---|---|---|\n",
+    );
+    for Variable { name, kind, default, state, doc } in VARIABLES {
+        let default = default.map_or_else(|| "–".to_owned(), |text| format!("`{text}`"));
+        let state = match state {
+            State::Active => "active",
+            State::Reserved => "reserved",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| `{name}` | {} | {default} | {state} | {doc} |", kind.allowed());
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! The service plane: everything that is not a ready-made reply.
+//!
+//! One thread with its own runtime answers the calls that the edge hands over. However slow it is, the edge
+//! goes on serving assets.
+
+mod health;
+mod live_reload;
+mod navigation;
+mod ready;
+mod reply;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tower::ServiceExt as _;
+
+use crate::edge::ServiceCall;
+use crate::shell::LIVE_RELOAD_PATH;
+use crate::snapshot::Snapshot;
+
+pub use health::Health;
+
+/// What the service plane knows of its host.
+#[derive(Debug)]
+pub struct Host {
+    /// The version of the host.
+    pub version: String,
+    /// The I/O driver in use.
+    pub driver: String,
+    /// Edge threads.
+    pub workers: usize,
+    /// When the process started, by the time of day.
+    pub started_at: Timestamp,
+    /// When the process started, by the monotonic clock.
+    pub started: Instant,
+    /// The file that must exist before the host is ready.
+    pub ready_sentinel: Option<PathBuf>,
+    /// Set while the host finishes requests before it exits.
+    pub draining: AtomicBool,
+    /// Why the last refresh failed as a whole; empty after one that did not.
+    pub refresh_error: arc_swap::ArcSwap<String>,
+    /// The id of the current snapshot, for pages that wait for the next.
+    pub snapshot_id: watch::Receiver<String>,
+    /// Whether such pages are served.
+    pub live_reload: bool,
+    /// What request ids start with: different in each process.
+    pub request_id_prefix: u32,
+    /// Requests answered so far, the second half of a request id.
+    pub requests: AtomicU64,
+}
+
+impl Host {
+    /// A new request id, unique within the life of the host.
+    fn request_id(&self) -> String {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("{:08x}-{number:x}", self.request_id_prefix)
+    }
+}
+
+/// Answers calls until the edge is gone.
+pub async fn run(host: Arc<Host>, mut calls: mpsc::Receiver<ServiceCall<Snapshot>>) {
+    let router = router(&host);
+    while let Some(call) = calls.recv().await {
+        let router = router.clone();
+        tokio::task::spawn(async move {
+            let (parts, body) = call.request.into_parts();
+            let mut request = http::Request::from_parts(parts, Body::from(body));
+            request.extensions_mut().insert(call.snapshot);
+            // A router's error type is empty: it always has an answer.
+            let Ok(response) = router.oneshot(request).await;
+            // The client may have gone; then nobody waits for the answer.
+            let _ = call.reply.send(response);
+        });
+    }
+}
+
+fn router(host: &Arc<Host>) -> Router {
+    let mut router = Router::new()
+        .route("/_navigation", get(navigation::list))
+        .route("/_health", get(health::all))
+        .route("/_health/{feature}", get(health::one))
+        .route("/_ready", get(ready::ready));
+    if host.live_reload {
+        router = router.route(LIVE_RELOAD_PATH, get(live_reload::wait));
+    }
+    router
+        .fallback(reply::no_such_route)
+        .method_not_allowed_fallback(reply::method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(host.clone(), reply::common_headers))
+        .with_state(host.clone())
+}

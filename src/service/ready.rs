@@ -1,0 +1,30 @@
+//! `/_ready`: whether this host should get traffic (contract §7).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use super::Host;
+
+/// 200 once the sentinel exists, if one is configured; 503 before, and while draining. That the first
+/// snapshot is in needs no check: nothing answers before it is.
+pub(super) async fn ready(State(host): State<Arc<Host>>) -> Response {
+    let waiting = match &host.ready_sentinel {
+        Some(path) => !tokio::fs::try_exists(path).await.unwrap_or(false),
+        None => false,
+    };
+    let (status, word, reason) = if host.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining", Some("the host is about to stop"))
+    } else if waiting {
+        let reason = "the file of FEATURE_READY_SENTINEL_PATH does not exist yet";
+        (StatusCode::SERVICE_UNAVAILABLE, "waiting", Some(reason))
+    } else {
+        (StatusCode::OK, "ready", None)
+    };
+    (status, Json(json!({ "status": word, "reason": reason }))).into_response()
+}

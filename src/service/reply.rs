@@ -1,0 +1,87 @@
+//! What all dynamic replies share (contract §7).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use super::Host;
+use crate::snapshot::Snapshot;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const SNAPSHOT: HeaderName = HeaderName::from_static("x-pilar-snapshot");
+/// The longest request id that is taken from a client.
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// The request's id, in its extensions.
+#[derive(Debug, Clone)]
+pub(super) struct RequestId(pub(super) HeaderValue);
+
+/// Adds the request id, the snapshot that the answer came from, and headers that keep it out of caches.
+pub(super) async fn common_headers(
+    State(host): State<Arc<Host>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = client_request_id(request.headers())
+        .or_else(|| HeaderValue::from_str(&host.request_id()).ok())
+        .unwrap_or(HeaderValue::from_static("none"));
+    let snapshot = request
+        .extensions()
+        .get::<Arc<Snapshot>>()
+        .and_then(|snapshot| HeaderValue::from_str(snapshot.id()).ok());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    if let Some(snapshot) = snapshot {
+        headers.insert(SNAPSHOT, snapshot);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A client's own id is kept where it is harmless in a log line.
+fn client_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b);
+    headers
+        .get(REQUEST_ID)
+        .filter(|id| (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain))
+        .cloned()
+}
+
+/// An error in the one form that dynamic routes have for it.
+pub(super) fn error(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    request_id: &RequestId,
+) -> Response {
+    let id = request_id.0.to_str().unwrap_or_default();
+    let body = json!({ "error": { "code": code, "message": message, "requestId": id } });
+    (status, Json(body)).into_response()
+}
+
+pub(super) async fn no_such_route(request: Request) -> Response {
+    refuse(&request, StatusCode::NOT_FOUND, "no-such-route", "the host has no such route")
+}
+
+pub(super) async fn method_not_allowed(request: Request) -> Response {
+    let code = "method-not-allowed";
+    let message = "this route takes GET and HEAD";
+    let mut response = refuse(&request, StatusCode::METHOD_NOT_ALLOWED, code, message);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+fn refuse(request: &Request, status: StatusCode, code: &str, message: &str) -> Response {
+    match request.extensions().get::<RequestId>() {
+        Some(id) => error(status, code, message, id),
+        None => status.into_response(),
+    }
+}

@@ -1,0 +1,130 @@
+//! One immutable value that the edge answers from.
+//!
+//! A snapshot is built on the control side from verified contents, and swapped in whole. Nothing in it changes
+//! afterwards, so a reply and everything it refers to belong together.
+
+mod id;
+mod routes;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use http::StatusCode;
+use jiff::Timestamp;
+use pilar_artifact::FeatureId;
+
+use crate::catalog::{Contents, FeatureState, Ignored};
+use crate::edge::{Answer, Lookup};
+use crate::http::{CachePolicy, Resource, ResourceError};
+use crate::shell::{NavigationEntry, Pages, Sdk, Site};
+
+pub use routes::RouteTable;
+
+/// The state of the host at one moment, with every static reply ready.
+#[derive(Debug)]
+pub struct Snapshot {
+    id: String,
+    built_at: Timestamp,
+    features: BTreeMap<FeatureId, FeatureState>,
+    ignored: Vec<Ignored>,
+    navigation: Vec<NavigationEntry>,
+    assets: HashMap<Arc<str>, Arc<Resource>>,
+    routes: RouteTable,
+    root: Resource,
+    no_such_page: Resource,
+    no_such_asset: Resource,
+}
+
+impl Snapshot {
+    /// Builds the snapshot of these contents.
+    ///
+    /// # Errors
+    /// [`ResourceError`] should a value not fit a header, which verified manifests rule out.
+    pub fn build(
+        contents: Contents,
+        sdk: &Sdk,
+        site: &Site,
+        built_at: Timestamp,
+    ) -> Result<Self, ResourceError> {
+        let id = id::snapshot_id(&contents.features, sdk, site);
+        let mut assets: HashMap<Arc<str>, Arc<Resource>> = HashMap::new();
+        // What serves comes last, so that it wins where names meet.
+        let retained = contents.retained.iter().rev();
+        let serving = contents.features.values().filter_map(FeatureState::serving);
+        for version in retained.chain(serving) {
+            for (path, resource) in &version.assets {
+                assets.insert(path.clone(), resource.clone());
+            }
+        }
+        for (path, resource) in sdk.assets() {
+            assets.insert(path.clone(), resource.clone());
+        }
+        let pages = Pages::new(&contents.features, sdk, site, &id);
+        let no_such_asset = Resource::builder(
+            StatusCode::NOT_FOUND,
+            "text/plain; charset=utf-8",
+            CachePolicy::NoStore,
+        )
+        .header("x-pilar-snapshot", &id)?
+        .identity("no such file in any version that this host serves or retains\n".into(), None)
+        .build()?;
+        Ok(Self {
+            built_at,
+            routes: RouteTable::build(&contents.features, &pages)?,
+            root: pages.root()?,
+            no_such_page: pages.no_such_page()?,
+            no_such_asset,
+            navigation: pages.navigation().to_vec(),
+            features: contents.features,
+            ignored: contents.ignored,
+            assets,
+            id,
+        })
+    }
+
+    /// The id: equal on hosts of one version that serve equal content.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// When it was built.
+    pub fn built_at(&self) -> Timestamp {
+        self.built_at
+    }
+
+    /// Every feature, the shared set included.
+    pub fn features(&self) -> &BTreeMap<FeatureId, FeatureState> {
+        &self.features
+    }
+
+    /// What in the artifacts directory is no feature.
+    pub fn ignored(&self) -> &[Ignored] {
+        &self.ignored
+    }
+
+    /// The entries of `/_navigation`, in order.
+    pub fn navigation(&self) -> &[NavigationEntry] {
+        &self.navigation
+    }
+}
+
+impl Lookup for Snapshot {
+    fn lookup(&self, path: &str) -> Answer<'_> {
+        if path == "/" {
+            return Answer::Resource(&self.root);
+        }
+        if !path.starts_with("/_") {
+            return Answer::Resource(self.routes.find(path).unwrap_or(&self.no_such_page));
+        }
+        if let Some(asset) = self.assets.get(path) {
+            return Answer::Resource(asset);
+        }
+        let hashed = ["/_assets/", "/_shared/", "/_sdk/"];
+        if hashed.iter().any(|prefix| path.starts_with(prefix)) {
+            // Never the shell: a page that runs an old chunk's name as HTML would fail in the browser.
+            Answer::Resource(&self.no_such_asset)
+        } else {
+            Answer::Service
+        }
+    }
+}
