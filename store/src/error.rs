@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use pilar_artifact::{FeatureId, Sha256Digest};
-use semver::Version;
 
 /// Why the tree could not be written. What was visible before is still visible, unchanged.
 #[derive(Debug, thiserror::Error)]
@@ -27,13 +26,9 @@ pub enum StoreError {
     },
     /// The version directory is there with other content.
     #[error(
-        "the directory of {feature} {version} is there with other content: manifest SHA-256 {published}, now {offered}"
+        "the version directory is there with other content: manifest SHA-256 {published}, now {offered}"
     )]
     ContentDiffers {
-        /// The feature.
-        feature: FeatureId,
-        /// The version.
-        version: Version,
         /// The version directory.
         path: PathBuf,
         /// The digest of the manifest that is there.
@@ -42,16 +37,10 @@ pub enum StoreError {
         offered: Sha256Digest,
     },
     /// The version directory is there with the same manifest, but a file of it is not what it was.
-    #[error("file {file} of the published {feature} {version} is damaged: expected SHA-256 {expected}, {}",
+    #[error("a published file is damaged: expected SHA-256 {expected}, {}",
         .found.map_or_else(|| "it cannot be read".to_owned(), |found| format!("found {found}")))]
     Damaged {
-        /// The feature.
-        feature: FeatureId,
-        /// The version.
-        version: Version,
         /// The file.
-        file: String,
-        /// The version directory.
         path: PathBuf,
         /// What the manifest says.
         expected: Sha256Digest,

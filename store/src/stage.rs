@@ -110,26 +110,13 @@ impl<'w> StagedVersion<'w> {
             |name: &str| directory.read(name, u64::MAX).ok().map(|bytes| Sha256Digest::of(&bytes));
         let offered = Sha256Digest::of(manifest);
         if let Some(published) = there(MANIFEST_FILE).filter(|published| *published != offered) {
-            return Err(StoreError::ContentDiffers {
-                feature: self.writer.feature.clone(),
-                version: self.version.clone(),
-                path: target.to_owned(),
-                published,
-                offered,
-            });
+            return Err(StoreError::ContentDiffers { path: target.to_owned(), published, offered });
         }
         let files = self.files.iter().map(|(file, digest)| (file.as_str(), *digest));
         for (file, expected) in std::iter::once((MANIFEST_FILE, offered)).chain(files) {
             let found = there(file);
             if found != Some(expected) {
-                return Err(StoreError::Damaged {
-                    feature: self.writer.feature.clone(),
-                    version: self.version.clone(),
-                    file: file.to_owned(),
-                    path: target.to_owned(),
-                    expected,
-                    found,
-                });
+                return Err(StoreError::Damaged { path: target.join(file), expected, found });
             }
         }
         Ok(())

@@ -76,7 +76,7 @@ impl Store {
 /// One feature's directory, held for writing until this is dropped.
 #[derive(Debug)]
 pub struct FeatureWriter {
-    pub(crate) feature: FeatureId,
+    feature: FeatureId,
     /// Where readers look.
     visible: PathBuf,
     /// Where writes go: `visible`, or before the first index a place from where it becomes visible whole.
