@@ -35,7 +35,7 @@ export function failurePanel(
     small.className = 'small';
     small.append(reference);
     box.append(
-      element('h2', feature.displayName),
+      element('h1', feature.displayName),
       element('p', 'This part could not start. The bar above and the other parts keep working.'),
       retryButton(retry, box),
       small,
@@ -80,7 +80,7 @@ const STYLE = `
 .panel { box-sizing: border-box; max-inline-size: 36rem; margin: clamp(1rem, 6vw, 4rem) auto; padding: 1.5rem;
   background: light-dark(#fff, #18212b); border: 1px solid light-dark(#d3dae2, #33404e);
   border-inline-start: 4px solid light-dark(#b45309, #fbbf24); border-radius: 8px; }
-h2 { margin: 0 0 .25rem; font-size: 1.25rem; line-height: 1.3; font-weight: 600; }
+h1 { margin: 0 0 .25rem; font-size: 1.25rem; line-height: 1.3; font-weight: 600; }
 p { margin: 0 0 1rem; max-inline-size: 60ch; }
 .row { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; margin-block-end: 1rem; min-block-size: 2.75rem; }
 .row p { margin: 0; font-size: .875rem; flex: 1 1 12rem; }
