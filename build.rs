@@ -15,8 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=sdk/dist");
     let listing = fs::read_to_string(dist.join("sdk.json"))?;
     let listing: serde_json::Value = serde_json::from_str(&listing)?;
-    let files =
-        listing["files"].as_array().ok_or("sdk/dist/sdk.json: field files: a list is expected")?;
+    let files = listing
+        .get("files")
+        .and_then(|files| files.as_array())
+        .ok_or("sdk/dist/sdk.json: field files: a list is expected")?;
     let mut code = String::from("&[\n");
     for file in files {
         let name = file.as_str().ok_or("sdk/dist/sdk.json: field files: names are expected")?;

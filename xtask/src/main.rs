@@ -1,2 +1,79 @@
-//! x
-fn main() {}
+//! The one entry for people and CI.
+//!
+//! `cargo xtask dev` starts a development host with the examples; `cargo xtask test` runs everything there
+//! is. Both install what they need, or say exactly what is missing.
+
+mod dev;
+mod process;
+mod setup;
+mod tally;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask dev [options of `pilar dev`]   build, sign and serve the examples, and reload on change
+cargo xtask test [step ...]                run every check and test, or only the named steps
+cargo xtask setup                          install what the two need
+
+steps of `test`, in order:
+";
+
+/// Where things are and go.
+struct Workspace {
+    /// The root of the checkout.
+    root: PathBuf,
+    /// Builds that outlive a checkout: `PILAR_CACHE`, default `~/.cache/pilar`.
+    cache: PathBuf,
+}
+
+/// What went wrong, in words for whoever ran the command.
+type Failure = String;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = Workspace::find().and_then(|workspace| match command.as_deref() {
+        Some("dev") => dev::run(&workspace, &rest),
+        Some("test") => test::run(&workspace, &rest),
+        Some("setup") => setup::everything(&workspace),
+        _ => {
+            let steps =
+                test::STEPS.iter().map(|step| format!("  {:<10} {}\n", step.name, step.what));
+            Err(format!("{USAGE}{}", steps.collect::<String>()))
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+impl Workspace {
+    fn find() -> Result<Self, Failure> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .ok_or("the checkout has no root directory")?
+            .to_path_buf();
+        let home = || std::env::var_os("HOME").map(PathBuf::from);
+        let cache = std::env::var_os("PILAR_CACHE")
+            .map(PathBuf::from)
+            .or_else(|| home().map(|home| home.join(".cache/pilar")))
+            .ok_or("set PILAR_CACHE to a directory for builds that outlive a checkout")?;
+        Ok(Self { root, cache })
+    }
+
+    /// Where cargo puts a release binary of this workspace.
+    fn release_binary(&self, name: &str) -> Result<PathBuf, Failure> {
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| self.root.join("target"), PathBuf::from);
+        let path = target.join(process::host_triple(self)?).join("release").join(name);
+        if path.is_file() { Ok(path) } else { Err(format!("{} was not built", path.display())) }
+    }
+}
