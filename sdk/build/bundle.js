@@ -54,6 +54,8 @@ export async function bundle(outDir) {
     files,
   };
   writeFileSync(join(outDir, 'sdk.json'), `${JSON.stringify(description, null, 2)}\n`);
+  // Not served: what a feature's own tests import, under a name that does not change.
+  writeFileSync(join(outDir, 'index.js'), `export * from './${description.imports['@favn/feature-sdk']}';\n`);
   execFileSync(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.types.json', '--outDir', join(outDir, 'types')], {
     cwd: ROOT,
     stdio: 'inherit',

@@ -67,3 +67,9 @@ test('features on one page talk through the same bus and the same store', async 
   expect(heard).toHaveBeenCalledExactlyOnceWith(1);
   expect(two.store.get('shared')).toBe(2);
 });
+
+test('the package that features install exports what the sources do', async () => {
+  const sources = await sdkOn('');
+  const installed = await import('@favn/feature-sdk');
+  expect(Object.keys(installed).sort()).toEqual(Object.keys(sources).sort());
+});

@@ -1,7 +1,7 @@
 export interface Platform {
     /** Imports a module by URL; the import map of the page holds its integrity. */
     importModule(url: string): Promise<Readonly<Record<string, unknown>>>;
-    /** Settles when a stylesheet link that is in the tree was applied or refused. */
+    /** Settles when a stylesheet was applied or refused; called before its link enters the tree. */
     stylesheetLoaded(link: HTMLLinkElement): Promise<void>;
     /** Leaves for another document. */
     assign(url: string): void;

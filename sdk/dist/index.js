@@ -1,0 +1,1 @@
+export * from './feature-sdk.c7090e52b954.js';
