@@ -1,1 +1,1 @@
-export * from './feature-sdk.c7090e52b954.js';
+export * from './feature-sdk.8d7450500ed3.js';

@@ -36,6 +36,7 @@ export function openPage(features: FeatureRecord[], modules: Modules, path = '/'
     reload: vi.fn(),
     reachable: vi.fn(async () => true),
     refresh: vi.fn(async () => {}),
+    snapshotAfter: vi.fn<Platform['snapshotAfter']>(async () => null),
   } satisfies Platform;
   const runtime = new Runtime(
     {

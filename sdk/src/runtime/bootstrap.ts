@@ -31,6 +31,8 @@ export interface Bootstrap {
   readonly bootstrapTimeoutMs: number;
   readonly activeFeatureId: string | null;
   readonly features: Readonly<Record<string, FeatureRecord>>;
+  /** Where a page asks for the next snapshot, on a development host. Absent elsewhere. */
+  readonly liveReload?: string;
 }
 
 const ELEMENT_ID = 'pilar-bootstrap';

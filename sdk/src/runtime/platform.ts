@@ -13,6 +13,8 @@ export interface Platform {
   reachable(): Promise<boolean>;
   /** Fetches again what the browser's cache holds with other bytes than these; URL → integrity. */
   refresh(files: ReadonlyMap<string, string>): Promise<void>;
+  /** The snapshot that the host serves, as soon as it is another than `current`; null where it stays the same for long. */
+  snapshotAfter(path: string, current: string): Promise<string | null>;
 }
 
 export const browserPlatform: Platform = {
@@ -45,5 +47,11 @@ export const browserPlatform: Platform = {
         }
       }),
     );
+  },
+  snapshotAfter: async (path, current) => {
+    const reply = await fetch(`${path}?current=${encodeURIComponent(current)}`, { cache: 'no-store' });
+    if (reply.status === 204) return null;
+    if (!reply.ok) throw new Error(`${path} answered ${reply.status}`);
+    return ((await reply.json()) as { snapshot: string }).snapshot;
   },
 };

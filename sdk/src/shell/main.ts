@@ -2,6 +2,7 @@ import { facets, runtime } from '../runtime/page';
 import { showInBar } from './bar';
 import { watchConnection } from './connection';
 import { DomainSlot } from './domain-slot';
+import { reloadOnChange } from './live-reload';
 import { installNavigation } from './navigation';
 import './shell.css';
 
@@ -11,7 +12,8 @@ const status = document.getElementById('pilar-connection');
 if (status) watchConnection(status);
 
 const main = document.getElementById('pilar-main');
-const { activeFeatureId, features } = runtime.bootstrap;
+const { activeFeatureId, features, liveReload, snapshot } = runtime.bootstrap;
+if (liveReload) void reloadOnChange(liveReload, snapshot, runtime.platform);
 const active = activeFeatureId === null ? undefined : features[activeFeatureId];
 if (main && active) {
   const slot = new DomainSlot(runtime, facets, main);

@@ -27,6 +27,8 @@ export interface Bootstrap {
     readonly bootstrapTimeoutMs: number;
     readonly activeFeatureId: string | null;
     readonly features: Readonly<Record<string, FeatureRecord>>;
+    /** Where a page asks for the next snapshot, on a development host. Absent elsewhere. */
+    readonly liveReload?: string;
 }
 /** A page without a shell, as in a feature's own unit tests: nothing is served, defaults apply. */
 export declare const STANDALONE: Bootstrap;

@@ -11,5 +11,7 @@ export interface Platform {
     reachable(): Promise<boolean>;
     /** Fetches again what the browser's cache holds with other bytes than these; URL → integrity. */
     refresh(files: ReadonlyMap<string, string>): Promise<void>;
+    /** The snapshot that the host serves, as soon as it is another than `current`; null where it stays the same for long. */
+    snapshotAfter(path: string, current: string): Promise<string | null>;
 }
 export declare const browserPlatform: Platform;
