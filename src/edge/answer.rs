@@ -139,12 +139,19 @@ impl<S: Lookup> Connection<S> {
         self.seen = 0;
         self.wanted = 0;
         self.continued = false;
+        self.served = true;
         if head.body_length > body_read {
             self.after = After::Linger;
         } else if !head.keep_alive {
             self.after = After::Close;
-        } else if self.worker.draining.get() {
-            // The client may be sending its next request already.
+        }
+        self.heed_draining();
+    }
+
+    /// While draining, the connection goes with its next reply. The client may be sending another
+    /// request already, so it is let finish.
+    pub(super) fn heed_draining(&mut self) {
+        if self.after == After::Continue && self.worker.draining.get() {
             self.after = After::Linger;
         }
     }

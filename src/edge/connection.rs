@@ -29,6 +29,8 @@ pub(super) struct Connection<S> {
     pub(super) wanted: usize,
     /// Whether the client was told to send the body that it asked about.
     pub(super) continued: bool,
+    /// Whether any request was answered.
+    pub(super) served: bool,
     /// Replies that are not sent yet; without capacity when there are none.
     pub(super) out: Vec<u8>,
     pub(super) after: After,
@@ -61,6 +63,7 @@ impl<S: Lookup> Connection<S> {
             seen: 0,
             wanted: 0,
             continued: false,
+            served: false,
             out: Vec::new(),
             after: After::Continue,
         }
@@ -81,6 +84,10 @@ impl<S: Lookup> Connection<S> {
             match self.answer() {
                 Next::Read => {
                     self.flush().await?;
+                    if self.served && self.answered >= self.input.len() {
+                        // Its last reply may have been under way when draining began.
+                        self.heed_draining();
+                    }
                     if self.after == After::Continue && !self.read().await? {
                         self.answer_to_the_end();
                     }

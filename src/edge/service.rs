@@ -142,7 +142,9 @@ impl<S: Lookup> Connection<S> {
         // Whatever was answered before the call goes out while it is on its way.
         self.flush().await?;
         let asked = call.asked;
-        let reply = match self.watch.calling(&mut call.reply).await {
+        let waited = self.watch.calling(&mut call.reply).await;
+        self.heed_draining();
+        let reply = match waited {
             Waited::Done(Ok(reply)) if !reply.status().is_informational() => reply,
             Waited::Done(_) => {
                 self.refuse(Refusal::ServiceFailed, asked);
