@@ -90,7 +90,7 @@ impl<T> OneOrMany<T> {
 }
 
 /// The files that start a feature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Entrypoints {
     /// ES modules, imported in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
