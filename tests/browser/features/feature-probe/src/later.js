@@ -1,0 +1,1 @@
+export const text = 'More of 1.0.0';
