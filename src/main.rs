@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,11 +84,12 @@ fn now() -> Now {
 /// JSON in production, for collectors; lines elsewhere, for people. `RUST_LOG` chooses what is logged.
 fn start_logging(production: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let colour = std::io::stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if production {
         builder.json().flatten_event(true).init();
     } else {
-        builder.with_target(false).compact().init();
+        builder.with_target(false).with_ansi(colour).compact().init();
     }
 }
 
