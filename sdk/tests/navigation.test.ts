@@ -75,6 +75,14 @@ describe('a click on a link to another feature', () => {
     expect(location.pathname + location.search + location.hash).toBe('/dates/7?day=2#note');
   });
 
+  test('counts once when it is a double click', async () => {
+    const log = await openList();
+    expect(click(switcherLink('dates'), { detail: 1 })).toBe(true);
+    expect(click(switcherLink('dates'), { detail: 2 })).toBe(true);
+    await settle();
+    expect(log).toEqual(['mount list', 'unmount list', 'mount dates']);
+  });
+
   test('works on an element within the link, and inside a shadow root', async () => {
     await openList();
     const root = byId('list-root').attachShadow({ mode: 'open' });
@@ -115,6 +123,17 @@ describe('a click that the shell leaves alone', () => {
     await settle();
     expect(log).toEqual(['mount list']);
     expect(location.pathname).toBe('/list');
+  });
+
+  test('in the bar, to the feature that is on the page', async () => {
+    const log = await openList();
+    expect(click(switcherLink('list'), { detail: 1 })).toBe(false);
+    expect(log).toEqual(['mount list']);
+  });
+
+  test('a second time within the feature, whose router may want it', async () => {
+    await openList();
+    expect(click(link('/list/7'), { detail: 2 })).toBe(false);
   });
 
   test('already handled by the feature', async () => {

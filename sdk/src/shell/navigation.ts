@@ -16,10 +16,16 @@ export function installNavigation(runtime: Runtime, slot: DomainSlot, main: HTML
   };
 
   const onClick = (event: MouseEvent): void => {
-    const destination = destinationOf(event, slot.featureId, features);
+    const destination = destinationOf(event, features);
     if (!destination) return;
-    event.preventDefault();
     const { url, feature } = destination;
+    if (feature.featureId === slot.featureId) {
+      // Its router's business; in the bar, a new document. The second half of a double click in
+      // the bar is neither: the first half has just led here.
+      if (event.detail > 1 && !main.contains(event.target as Node)) event.preventDefault();
+      return;
+    }
+    event.preventDefault();
     if (runtime.selfStarted.has(feature.featureId)) {
       runtime.platform.assign(url.href);
       return;
