@@ -1,0 +1,163 @@
+//! The real host, as a process of its own.
+
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{Client, PATIENCE, Reply, Tree, wait_for};
+
+/// How to start a host.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    command: Command,
+}
+
+/// A host that is running. It ends with the test.
+#[derive(Debug)]
+pub(crate) struct Host {
+    child: Child,
+    /// Where it listens.
+    pub(crate) port: u16,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Setup {
+    /// A host in front of `tree`, with nothing of this process's environment.
+    pub(crate) fn of(tree: &Tree) -> Self {
+        Self::bare()
+            .with("ARTIFACTS_DIR", tree.artifacts())
+            .with("FEATURE_TRUST_PUBLIC_KEYS_JSON", tree.trusted_keys())
+    }
+
+    /// A host without artifacts and keys.
+    pub(crate) fn bare() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pilar-host"));
+        command.env_clear().stdin(Stdio::null());
+        Self { command }
+            .with("HOST_BIND", "127.0.0.1")
+            .with("PORT", "0")
+            .with("HOST_DRAIN_SECONDS", "0")
+            .with("RUST_LOG", "info")
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(name, value.into());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    pub(crate) fn argument(mut self, argument: impl Into<OsString>) -> Self {
+        self.command.arg(argument.into());
+        self
+    }
+
+    /// Runs it as a user whom permission bits bind, should the test run as root.
+    pub(crate) fn as_nobody(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            self.command.gid(65534).uid(65534);
+        }
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(mut self) -> Host {
+        let mut child =
+            self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the host starts");
+        let mut stderr = child.stderr.take().expect("piped");
+        let log = std::thread::spawn(move || {
+            let mut log = Vec::new();
+            let _ = stderr.read_to_end(&mut log);
+            String::from_utf8_lossy(&log).into_owned()
+        });
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("stdout is readable");
+        let port = line.trim_end().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let Some(port) = port else {
+            let _ = child.wait();
+            panic!("the host did not start: {line}{}", log.join().unwrap_or_default());
+        };
+        let listens = format!("pilar-host {} listens on http://localhost:{port}\n", env!("CARGO_PKG_VERSION"));
+        assert_eq!(line, listens);
+        Host { child, port, log: Some(log) }
+    }
+
+    /// Runs it where it is to end by itself. Should it not, the test fails.
+    pub(crate) fn ends(mut self) -> Output {
+        let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let pid = Pid::from_child(&child);
+        let (send, receive): (_, Receiver<Output>) = channel();
+        std::thread::spawn(move || send.send(child.wait_with_output().expect("its output is readable")));
+        receive.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            let _ = kill_process(pid, Signal::KILL);
+            panic!("the host went on where it was to end");
+        })
+    }
+}
+
+impl Host {
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.port).expect("the host accepts connections")
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        self.connect()
+            .request(method, path, headers)
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Reply {
+        self.request("GET", path, &[])
+    }
+
+    /// `/_health/<feature>`, whatever its status.
+    pub(crate) fn health(&self, feature: &str) -> Value {
+        self.get(&format!("/_health/{feature}")).json()
+    }
+
+    /// The version that a feature serves.
+    pub(crate) fn serving(&self, feature: &str) -> Option<String> {
+        self.health(feature)["servingVersion"].as_str().map(str::to_owned)
+    }
+
+    /// Waits until a feature serves a version, so that the refresh which it came with is in place as a whole.
+    pub(crate) fn wait_until_serving(&self, feature: &str, version: &str) {
+        wait_for(&format!("{feature} {version} to serve"), || {
+            (self.serving(feature).as_deref() == Some(version)).then_some(())
+        });
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the host is there");
+    }
+
+    /// Waits for its end; returns how it ended, and its log.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let status = wait_for("the host to end", || self.child.try_wait().expect("it is our child"));
+        let log = self.log.take().map(|log| log.join().unwrap_or_default());
+        (status, log.unwrap_or_default())
+    }
+
+    /// Ends it as an orchestrator would.
+    pub(crate) fn stop(self) -> (ExitStatus, String) {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
