@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime};
 
@@ -19,7 +19,7 @@ use pilar_host::keys;
 use pilar_host::service::{self, Host};
 use pilar_host::shell::{Sdk, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as tokio_watch};
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -127,6 +127,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         .map_err(|error| coded(&error, error.code()))?;
 
     let started = now();
+    let (draining, is_draining) = tokio_watch::channel(false);
     let host = Arc::new(Host {
         version: VERSION.to_owned(),
         driver: edge.driver().setup.to_string(),
@@ -134,7 +135,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         started_at: started.wall,
         started: started.monotonic,
         ready_sentinel: config.ready_sentinel.clone(),
-        draining: AtomicBool::new(false),
+        draining: is_draining,
         refresh_error: ArcSwap::from_pointee(String::new()),
         snapshot_id: control.ids(),
         live_reload: site.live_reload,
@@ -151,7 +152,7 @@ fn run(config: &Config) -> Result<(), Failure> {
             _ = signals.terminate.recv() => {}
             _ = signals.interrupt.recv() => {}
         }
-        host.draining.store(true, Ordering::Relaxed);
+        draining.send_replace(true);
         tracing::info!(seconds = config.drain.as_secs(), "draining");
         let serve_for = config.drain;
         let drained = tokio::task::spawn_blocking(move || edge.drain(serve_for));

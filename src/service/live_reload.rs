@@ -23,9 +23,15 @@ pub(super) struct Current {
 /// 200 with the id as soon as the snapshot is another than `current`; 204 where it stays the same for a while.
 pub(super) async fn wait(State(host): State<Arc<Host>>, Query(query): Query<Current>) -> Response {
     let mut ids = host.snapshot_id.clone();
-    let changed = ids.wait_for(|id| *id != query.current);
-    match tokio::time::timeout(LONGEST_WAIT, changed).await {
-        Ok(Ok(id)) => Json(json!({ "snapshot": *id })).into_response(),
-        _ => StatusCode::NO_CONTENT.into_response(),
+    let mut draining = host.draining.clone();
+    tokio::select! {
+        Ok(id) = ids.wait_for(|id| *id != query.current) => {
+            Json(json!({ "snapshot": *id })).into_response()
+        }
+        // A host that is about to stop does not wait for pages that only wait.
+        _ = draining.wait_for(|draining| *draining) => {
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+        () = tokio::time::sleep(LONGEST_WAIT) => StatusCode::NO_CONTENT.into_response(),
     }
 }

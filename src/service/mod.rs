@@ -11,7 +11,7 @@ mod reply;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::Router;
@@ -42,8 +42,8 @@ pub struct Host {
     pub started: Instant,
     /// The file that must exist before the host is ready.
     pub ready_sentinel: Option<PathBuf>,
-    /// Set while the host finishes requests before it exits.
-    pub draining: AtomicBool,
+    /// True while the host finishes requests before it exits.
+    pub draining: watch::Receiver<bool>,
     /// Why the last refresh failed as a whole; empty after one that did not.
     pub refresh_error: arc_swap::ArcSwap<String>,
     /// The id of the current snapshot, for pages that wait for the next.

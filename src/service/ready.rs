@@ -1,7 +1,6 @@
 //! `/_ready`: whether this host should get traffic (contract §7).
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -18,7 +17,7 @@ pub(super) async fn ready(State(host): State<Arc<Host>>) -> Response {
         Some(path) => !tokio::fs::try_exists(path).await.unwrap_or(false),
         None => false,
     };
-    let (status, word, reason) = if host.draining.load(Ordering::Relaxed) {
+    let (status, word, reason) = if *host.draining.borrow() {
         (StatusCode::SERVICE_UNAVAILABLE, "draining", Some("the host is about to stop"))
     } else if waiting {
         let reason = "the file of FEATURE_READY_SENTINEL_PATH does not exist yet";
