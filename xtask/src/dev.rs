@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::process::{call, cargo};
+use crate::process::{build_release, call};
 use crate::{Failure, Workspace, setup};
 
 /// Builds the workspace and starts the development host with the examples and the shared packages.
@@ -10,7 +10,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     if let Err(missing) = setup::node() {
         println!("{missing}\nGoing on with the examples that need no build.");
     }
-    call(&mut cargo(workspace, &["build", "--release", "--locked", "--bins"]))?;
+    build_release(workspace)?;
     let mut pilar = Command::new(workspace.release_binary("pilar")?);
     pilar.current_dir(&workspace.root).arg("dev").args(arguments);
     if !arguments.iter().any(|argument| !argument.starts_with('-')) {

@@ -4,6 +4,7 @@
 //! is. Both install what they need, or say exactly what is missing.
 
 mod dev;
+mod measure;
 mod process;
 mod setup;
 mod tally;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask dev [options of `pilar dev`]   build, sign and serve the examples, and reload on change
 cargo xtask test [step ...]                run every check and test, or only the named steps
+cargo xtask measure                        time from publish to the first reply from the new version
 cargo xtask setup                          install what the two need
 
 steps of `test`, in order:
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = Workspace::find().and_then(|workspace| match command.as_deref() {
         Some("dev") => dev::run(&workspace, &rest),
         Some("test") => test::run(&workspace, &rest),
+        Some("measure") => measure::run(&workspace),
         Some("setup") => setup::everything(&workspace),
         _ => {
             let steps =

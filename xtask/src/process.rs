@@ -60,6 +60,11 @@ pub(crate) fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
     command
 }
 
+/// Builds the release binaries, as they ship.
+pub(crate) fn build_release(workspace: &Workspace) -> Result<(), Failure> {
+    call(&mut cargo(workspace, &["build", "--release", "--locked", "--bins"]))
+}
+
 /// `npm` in a directory of the workspace.
 pub(crate) fn npm(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("npm");

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
-use crate::process::{cargo, npm, output, run_and_keep};
+use crate::process::{build_release, cargo, npm, output, run_and_keep};
 use crate::tally::Tally;
 use crate::{Failure, Workspace, setup};
 
@@ -110,14 +110,8 @@ fn rust(workspace: &Workspace) -> Result<Tally, Failure> {
     count(&mut cargo(workspace, &["test", "--workspace", "--locked", "--no-fail-fast"]))
 }
 
-fn build(workspace: &Workspace) -> Result<(), Failure> {
-    let (_, ok) =
-        run_and_keep(&mut cargo(workspace, &["build", "--release", "--locked", "--bins"]))?;
-    if ok { Ok(()) } else { Err("the release build failed".to_owned()) }
-}
-
 fn is_static(workspace: &Workspace) -> Result<Tally, Failure> {
-    build(workspace)?;
+    build_release(workspace)?;
     let mut tally = Tally::default();
     for name in ["pilar-host", "pilar"] {
         let path = workspace.release_binary(name)?;
@@ -136,7 +130,7 @@ fn is_static(workspace: &Workspace) -> Result<Tally, Failure> {
 }
 
 fn browser(workspace: &Workspace) -> Result<Tally, Failure> {
-    build(workspace)?;
+    build_release(workspace)?;
     count(
         npm(&workspace.root.join("tests/browser"), &["test", "--silent"])
             .env("PILAR_BIN", workspace.release_binary("pilar")?)
