@@ -1,10 +1,11 @@
 //! Reading documents from disk within limits, with problems that name the file.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use pilar_artifact::json::parse_object;
 use pilar_artifact::verify::{ReadArtifact as _, ReadError};
-use pilar_artifact::{FileName, Limits};
+use pilar_artifact::{FeatureId, FileName, Limits};
 use pilar_store::FeatureDir;
 use serde_json::{Map, Value};
 
@@ -30,6 +31,24 @@ pub(crate) fn read_optional(
         Err(ReadError::Missing) => Ok(None),
         Err(error) => Err(unreadable(&error, &dir.join(name))),
     }
+}
+
+/// The directories of features in `root`, sorted. Names that start with a dot belong to tools.
+pub(crate) fn features_in(root: &Path) -> Result<Vec<(FeatureId, PathBuf)>, Problem> {
+    let entries = std::fs::read_dir(root)
+        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
+        .map_err(|error| {
+            let message = format!("the directory cannot be listed: {error}");
+            let remedy = "name a directory that exists and that this user may read";
+            Problem::new("dir-unreadable", message, remedy).file(root)
+        })?;
+    let mut features: Vec<(FeatureId, PathBuf)> = entries
+        .into_iter()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())))
+        .collect();
+    features.sort();
+    Ok(features)
 }
 
 /// Parses one strict JSON object that was read from `path`.

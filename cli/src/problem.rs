@@ -16,6 +16,8 @@ pub(crate) struct Outcome {
     pub(crate) result: String,
     /// What went wrong with single features; the others are done.
     pub(crate) problems: Vec<Problem>,
+    /// The text has shown them already, each in its place.
+    pub(crate) problems_shown: bool,
 }
 
 impl Outcome {
@@ -25,7 +27,7 @@ impl Outcome {
             Value::Object(map) => map,
             other => Map::from_iter([("result".to_owned(), other)]),
         };
-        Self { json, result: result.into(), problems: Vec::new() }
+        Self { json, result: result.into(), ..Self::default() }
     }
 }
 
@@ -65,6 +67,12 @@ impl Problem {
     /// Names the field, variable or option.
     pub(crate) fn field(mut self, field: impl Into<String>) -> Self {
         self.0.field = Some(field.into());
+        self
+    }
+
+    /// Says what to do in this place.
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.0.remedy = remedy.into();
         self
     }
 

@@ -1,6 +1,5 @@
 //! `pilar publish`
 
-use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -12,6 +11,7 @@ use crate::arguments::{
     ArtifactsArguments, AttributionArguments, ChannelArgument, FeatureArguments, KeyArguments,
 };
 use crate::build;
+use crate::documents::features_in;
 use crate::environment::Environment;
 use crate::keyring;
 use crate::problem::{Outcome, Problem};
@@ -100,21 +100,12 @@ pub(crate) fn run(
 
 fn built_features(arguments: &PublishArguments) -> Result<Vec<FeatureId>, Problem> {
     let from = &arguments.from;
-    let not_built = |message: String| {
-        Problem::new("not-built", message, "run `pilar build` first, or name --from").file(from)
-    };
-    let mut features: Vec<FeatureId> = std::fs::read_dir(from)
-        .and_then(Iterator::collect::<io::Result<Vec<_>>>)
-        .map_err(|error| not_built(format!("there is no built feature: {error}")))?
-        .into_iter()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
-    features.sort();
+    let features = if from.is_dir() { features_in(from)? } else { Vec::new() };
     if features.is_empty() {
-        Err(not_built("there is no built feature".to_owned()))
-    } else {
-        Ok(features)
+        let remedy = "run `pilar build` first, or name --from";
+        return Err(Problem::new("not-built", "there is no built feature", remedy).file(from));
     }
+    Ok(features.into_iter().map(|(feature, _)| feature).collect())
 }
 
 fn summary(candidate: &Candidate, change: &Change) -> String {
@@ -130,7 +121,7 @@ fn summary(candidate: &Candidate, change: &Change) -> String {
 
 fn describe(candidate: &Candidate, change: &Change) -> Value {
     json!({
-        "feature": candidate.manifest.id,
+        "featureId": candidate.manifest.id,
         "version": candidate.manifest.version,
         "changed": change.changed,
         "sequence": change.index.sequence,

@@ -180,7 +180,7 @@ fn change(
     Ok(Outcome::new(
         result,
         json!({
-            "feature": index.feature_id,
+            "featureId": index.feature_id,
             "sequence": index.sequence,
             "activeVersion": active,
             "previousVersion": before,

@@ -243,15 +243,41 @@ impl Tree<'_> {
     ) -> Result<bool, Problem> {
         let version = &candidate.manifest.version;
         let Some(dir) = writer.read()? else { return Ok(false) };
-        let name = format!("{version}/{MANIFEST_FILE}");
-        let Ok(bytes) = dir.read(&name, self.limits.json_bytes) else { return Ok(false) };
-        let Ok(document) = parse_object(&bytes, &self.limits) else { return Ok(false) };
-        let same = same_content(&document, &candidate.document, &[]);
+        let same = self.has_content(&dir, version, candidate, &["metadata", "signature"]);
         if same && index.entry(version).is_some_and(|entry| entry.revoked.is_none()) {
             verify::version(&dir, index, version, &self.context(), &mut DropFiles)
                 .map_err(|rejection| self.refused(&rejection))?;
         }
         Ok(same)
+    }
+
+    /// Whether `version` has the content of the candidate under another version number.
+    pub(crate) fn is_same_but_version(
+        &self,
+        dir: &FeatureDir,
+        version: &Version,
+        candidate: &Candidate,
+    ) -> bool {
+        self.has_content(dir, version, candidate, &["metadata", "signature", "version"])
+    }
+
+    /// Whether the manifest of `version` says what the candidate says, leaving aside the fields `but`.
+    fn has_content(
+        &self,
+        dir: &FeatureDir,
+        version: &Version,
+        candidate: &Candidate,
+        but: &[&str],
+    ) -> bool {
+        let content = |document: &Map<String, Value>| {
+            let mut document = document.clone();
+            document.retain(|field, _| !but.contains(&field.as_str()));
+            document
+        };
+        dir.read(&format!("{version}/{MANIFEST_FILE}"), self.limits.json_bytes)
+            .ok()
+            .and_then(|bytes| parse_object(&bytes, &self.limits).ok())
+            .is_some_and(|there| content(&there) == content(&candidate.document))
     }
 
     /// A version that is about to serve is verified before the index says so.
@@ -286,18 +312,6 @@ impl Tree<'_> {
     fn refused(&self, rejection: &pilar_artifact::Rejection) -> Problem {
         Problem::from(rejection).file(self.root.join(rejection.report().file))
     }
-}
-
-/// Whether two manifests say the same, leaving aside when and by whom they were made, and the fields `but`.
-pub(crate) fn same_content(a: &Map<String, Value>, b: &Map<String, Value>, but: &[&str]) -> bool {
-    let content = |document: &Map<String, Value>| {
-        let mut document = document.clone();
-        document.retain(|field, _| {
-            !["metadata", "signature"].contains(&field.as_str()) && !but.contains(&field.as_str())
-        });
-        document
-    };
-    content(a) == content(b)
 }
 
 /// Writes each file as soon as it is verified.

@@ -41,11 +41,6 @@ impl Ui {
         }
     }
 
-    /// Whether machines read the output.
-    pub(crate) fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// One line of detail. Machines get it in the JSON of the outcome.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         if !self.json {
@@ -86,7 +81,7 @@ impl Ui {
         let _ = writeln!(stderr, "{}", output.trim_end());
     }
 
-    /// Shows that something is going on, from half a second after its start until it is dropped.
+    /// Shows on a terminal that something is going on, until it is dropped.
     pub(crate) fn progress(&self, message: impl Into<Cow<'static, str>>) -> Progress {
         if !self.progress {
             return Progress(ProgressBar::hidden());
@@ -110,7 +105,7 @@ impl Ui {
 
     /// Prints how the command ended and returns the exit status (contract §14).
     pub(crate) fn finish(&self, done: Result<Outcome, Problem>) -> u8 {
-        let Outcome { mut json, result, problems } = done
+        let Outcome { mut json, result, problems, problems_shown } = done
             .unwrap_or_else(|problem| Outcome { problems: vec![problem], ..Outcome::default() });
         if self.json {
             if let Some(first) = problems.first() {
@@ -122,7 +117,9 @@ impl Ui {
             }
             print(&format!("{:#}", Value::Object(json)));
         } else {
-            problems.iter().for_each(|problem| self.print_problem(problem));
+            if !problems_shown {
+                problems.iter().for_each(|problem| self.print_problem(problem));
+            }
             if !result.is_empty() {
                 print(&self.paint(Tone::Strong, &result));
             }

@@ -4,7 +4,7 @@ mod compress;
 mod files;
 mod hashed_names;
 mod manifest;
-mod npm;
+pub(crate) mod npm;
 mod references;
 pub(crate) mod source;
 mod tool;
@@ -205,7 +205,7 @@ impl Built {
     /// The same for machines.
     fn json(&self) -> Value {
         json!({
-            "feature": self.id,
+            "featureId": self.id,
             "version": self.version,
             "directory": self.path.display().to_string(),
             "files": self.files,

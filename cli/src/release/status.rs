@@ -1,6 +1,6 @@
 //! `pilar release status`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use pilar_artifact::verify::{self, Context};
@@ -8,9 +8,8 @@ use pilar_artifact::{FeatureId, Limits, ReleaseIndex, TrustedKeys};
 use serde_json::{Value, json};
 
 use crate::arguments::{ArtifactsArguments, KeyArguments};
-use crate::documents::open_dir;
+use crate::documents::{features_in, open_dir};
 use crate::environment::Environment;
-use crate::inspect::features_in;
 use crate::keyring;
 use crate::problem::{Outcome, Problem};
 use crate::ui::Ui;
@@ -69,7 +68,6 @@ fn all(root: &Path, reader: &Reader<'_>, ui: &Ui) -> Result<Outcome, Problem> {
     let mut rows = Vec::new();
     let mut features = Vec::new();
     for (feature, dir) in features_in(root)? {
-        let dir: PathBuf = dir;
         match reader.index(&dir, &feature) {
             Ok(index) => {
                 rows.push(row(&index));
@@ -144,7 +142,7 @@ fn show_one(index: &ReleaseIndex, ui: &Ui) {
 
 fn describe(index: &ReleaseIndex) -> Value {
     let mut value = json!({
-        "feature": index.feature_id,
+        "featureId": index.feature_id,
         "sequence": index.sequence,
         "activeVersion": index.active_version,
         "channels": index.channels,
