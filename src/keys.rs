@@ -38,7 +38,11 @@ pub fn trusted(
             return Err(TrustError::OnlyDevKeys { origin });
         }
         for id in dropped {
-            tracing::warn!(code = "dev-key-refused", key = id, "a dev key is listed and not trusted");
+            tracing::warn!(
+                code = "dev-key-refused",
+                key = id,
+                "a dev key is listed and not trusted"
+            );
         }
     }
     Ok(keys)

@@ -81,6 +81,11 @@ fn now() -> Now {
     Now { wall: Timestamp::now(), monotonic: Instant::now() }
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is where the clock is")]
+fn time_of_day() -> SystemTime {
+    SystemTime::now()
+}
+
 /// JSON in production, for collectors; lines elsewhere, for people. `RUST_LOG` chooses what is logged.
 fn start_logging(production: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
@@ -122,7 +127,7 @@ fn run(config: &Config) -> Result<(), Failure> {
     let edge_limits = edge::Limits::default();
     let (calls, received) = mpsc::channel(edge_limits.service_calls);
     let options =
-        EdgeOptions { driver: config.driver, limits: edge_limits, wall_clock: SystemTime::now };
+        EdgeOptions { driver: config.driver, limits: edge_limits, wall_clock: time_of_day };
     let edge = Edge::start(listeners, options, control.current(), calls)
         .map_err(|error| coded(&error, error.code()))?;
 

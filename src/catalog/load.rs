@@ -10,7 +10,7 @@ use pilar_artifact::verify::{self, Context, ReadArtifact};
 use pilar_artifact::{FileName, Manifest, Rejection, ReleaseIndex, Sha256Digest};
 
 use super::seal::{SealedFile, Sealer};
-use crate::http::{CachePolicy, Encoding, Resource, content_type_of};
+use crate::http::{CachePolicy, Encoding, Resource, ResourceError, content_type_of};
 
 /// A version whose every byte was verified and is held in sealed memory.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct LoadedVersion {
     pub key_id: String,
     /// Size of its files, in bytes.
     pub bytes: u64,
-    /// URL path → reply, for every file that browsers may have.
-    pub assets: Vec<(Arc<str>, Arc<Resource>)>,
+    /// The reply of every file that browsers may have.
+    pub assets: Vec<Asset>,
 }
 
 impl LoadedVersion {
@@ -33,6 +33,9 @@ impl LoadedVersion {
         asset_url(&self.manifest, file)
     }
 }
+
+/// A URL path and what answers it.
+pub type Asset = (Arc<str>, Arc<Resource>);
 
 /// Precompressed variants by suffix (contract §3).
 const VARIANTS: [(&str, Encoding); 3] =
@@ -73,10 +76,7 @@ fn asset_url(manifest: &Manifest, file: &FileName) -> String {
     }
 }
 
-fn assets(
-    manifest: &Manifest,
-    files: Vec<SealedFile>,
-) -> Result<Vec<(Arc<str>, Arc<Resource>)>, crate::http::ResourceError> {
+fn assets(manifest: &Manifest, files: Vec<SealedFile>) -> Result<Vec<Asset>, ResourceError> {
     let by_name: BTreeMap<&str, &SealedFile> =
         files.iter().map(|file| (file.name.as_str(), file)).collect();
     let mut assets = Vec::with_capacity(files.len());

@@ -26,7 +26,7 @@ use pilar_store::FeatureDir;
 use rayon::prelude::*;
 use semver::Version;
 
-pub use load::LoadedVersion;
+pub use load::{Asset, LoadedVersion};
 pub use seal::SealedFile;
 pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, Standing};
 pub use watch::watch;
@@ -181,7 +181,7 @@ impl Catalog {
         for (id, before) in &self.features {
             let Some(old) = before.serving() else { continue };
             let new = features.get(id).and_then(FeatureState::serving);
-            if !new.is_some_and(|new| new.manifest_sha256 == old.manifest_sha256) {
+            if new.is_none_or(|new| new.manifest_sha256 != old.manifest_sha256) {
                 self.retained.push(old.clone(), now);
             }
         }
@@ -209,8 +209,7 @@ fn keep_last_good(
     before: Option<&FeatureState>,
 ) -> FeatureState {
     let picked = before.and_then(|state| state.picked.clone());
-    let standing =
-        if picked.is_some() { Standing::LastGood } else { Standing::NothingToServe };
+    let standing = if picked.is_some() { Standing::LastGood } else { Standing::NothingToServe };
     FeatureState {
         id,
         index: Err(trouble),
@@ -267,9 +266,8 @@ fn settle_conflicts(
     for (id, state) in features.iter() {
         let Some(prefix) = prefix_of(state) else { continue };
         // In order of ids, so the first to come is the lower one.
-        let replaces = owners
-            .get(&prefix)
-            .is_none_or(|owner| held(id, &prefix) && !held(owner, &prefix));
+        let replaces =
+            owners.get(&prefix).is_none_or(|owner| held(id, &prefix) && !held(owner, &prefix));
         if replaces {
             owners.insert(prefix, id.clone());
         }

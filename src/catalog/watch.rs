@@ -90,7 +90,8 @@ fn lay(watches: &mut Watches, root: &Path) {
         }
         if depth < 2 {
             let children = fs::read_dir(&dir).into_iter().flatten().flatten();
-            for child in children.filter(|child| child.file_type().is_ok_and(|kind| kind.is_dir())) {
+            for child in children.filter(|child| child.file_type().is_ok_and(|kind| kind.is_dir()))
+            {
                 if !child.file_name().as_encoded_bytes().starts_with(b".") {
                     pending.push((child.path(), depth + 1));
                 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use io_uring::IoUring;
 use monoio::time::TimeDriver;
 use monoio::{FusionRuntime, IoUringDriver, LegacyDriver, RuntimeBuilder};
 
@@ -21,6 +22,10 @@ pub enum DriverChoice {
 /// One rung of the ladder, the strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Setup {
+    /// One submitter, completions run when they are waited for (Linux 6.1).
+    RingDeferred,
+    /// Completions never interrupt the worker (Linux 5.19).
+    RingCooperative,
     /// A ring without flags.
     RingPlain,
     /// Readiness instead of completion; what is left where a seccomp profile refuses io_uring.
@@ -37,6 +42,8 @@ impl Setup {
 impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Setup::RingDeferred => "io_uring (single issuer, deferred task run)",
+            Setup::RingCooperative => "io_uring (cooperative task run)",
             Setup::RingPlain => "io_uring (plain)",
             Setup::Epoll => "epoll",
         })
@@ -75,8 +82,10 @@ pub(super) type Runtime = FusionRuntime<TimeDriver<IoUringDriver>, TimeDriver<Le
 /// will use it: a ring with a single issuer belongs to its maker.
 pub(super) fn build(choice: DriverChoice) -> Result<(Runtime, DriverReport), DriverError> {
     let rungs: &[Setup] = match choice {
-        DriverChoice::Auto => &[Setup::RingPlain, Setup::Epoll],
-        DriverChoice::IoUring => &[Setup::RingPlain],
+        DriverChoice::Auto => {
+            &[Setup::RingDeferred, Setup::RingCooperative, Setup::RingPlain, Setup::Epoll]
+        }
+        DriverChoice::IoUring => &[Setup::RingDeferred, Setup::RingCooperative, Setup::RingPlain],
         DriverChoice::Epoll => &[Setup::Epoll],
     };
     let mut refused = Vec::new();
@@ -97,7 +106,17 @@ fn try_setup(setup: Setup) -> io::Result<Runtime> {
         let runtime = RuntimeBuilder::<LegacyDriver>::new().enable_timer().build()?;
         return Ok(FusionRuntime::Legacy(runtime));
     }
-    let builder = RuntimeBuilder::<IoUringDriver>::new();
+    let mut ring = IoUring::builder();
+    match setup {
+        Setup::RingDeferred => {
+            ring.setup_single_issuer().setup_coop_taskrun().setup_defer_taskrun();
+        }
+        Setup::RingCooperative => {
+            ring.setup_coop_taskrun();
+        }
+        Setup::RingPlain | Setup::Epoll => {}
+    }
+    let builder = RuntimeBuilder::<IoUringDriver>::new().uring_builder(ring);
     Ok(FusionRuntime::Uring(builder.enable_timer().build()?))
 }
 

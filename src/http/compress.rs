@@ -21,11 +21,15 @@ pub fn variants(bytes: &[u8], effort: Effort) -> Vec<(Encoding, Vec<u8>)> {
     if bytes.len() < SMALLEST {
         return Vec::new();
     }
-    [(Encoding::Br, brotli(bytes, effort)), (Encoding::Zstd, zstd(bytes, effort)), (Encoding::Gzip, gzip(bytes, effort))]
-        .into_iter()
-        .filter_map(|(encoding, variant)| Some((encoding, variant?)))
-        .filter(|(_, variant)| variant.len() as u64 * 100 <= bytes.len() as u64 * 95)
-        .collect()
+    [
+        (Encoding::Br, brotli(bytes, effort)),
+        (Encoding::Zstd, zstd(bytes, effort)),
+        (Encoding::Gzip, gzip(bytes, effort)),
+    ]
+    .into_iter()
+    .filter_map(|(encoding, variant)| Some((encoding, variant?)))
+    .filter(|(_, variant)| variant.len() as u64 * 100 <= bytes.len() as u64 * 95)
+    .collect()
 }
 
 fn brotli(bytes: &[u8], effort: Effort) -> Option<Vec<u8>> {
@@ -41,7 +45,11 @@ fn zstd(bytes: &[u8], effort: Effort) -> Option<Vec<u8>> {
 }
 
 fn gzip(bytes: &[u8], effort: Effort) -> Option<Vec<u8>> {
-    let level = if effort == Effort::Best { flate2::Compression::best() } else { flate2::Compression::fast() };
+    let level = if effort == Effort::Best {
+        flate2::Compression::best()
+    } else {
+        flate2::Compression::fast()
+    };
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok()

@@ -179,9 +179,8 @@ fn summary(snapshot: &Snapshot, refresh_error: &str) -> String {
     if !refresh_error.is_empty() {
         return "the last refresh failed; what served before goes on serving".to_owned();
     }
-    let count = |standing| {
-        snapshot.features().values().filter(|state| state.standing == standing).count()
-    };
+    let count =
+        |standing| snapshot.features().values().filter(|state| state.standing == standing).count();
     let parts: Vec<String> = [
         (Standing::NothingToServe, "nothing to serve"),
         (Standing::Conflict, "a prefix that another feature has"),
@@ -241,7 +240,9 @@ fn version_health(attempt: &Attempt) -> VersionHealth {
     let (outcome, detail, refused) = match &attempt.outcome {
         Outcome::Serving => ("serving", None, None),
         Outcome::Rejected(rejection) => ("refused", None, Some(rejection.report())),
-        Outcome::Revoked { reason, at } => ("revoked", Some(format!("{reason} (since {at})")), None),
+        Outcome::Revoked { reason, at } => {
+            ("revoked", Some(format!("{reason} (since {at})")), None)
+        }
         Outcome::BelowFloor { floor } => {
             ("below-floor", Some(format!("the index's minimumVersion is {floor}")), None)
         }

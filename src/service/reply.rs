@@ -51,7 +51,9 @@ fn client_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b);
     headers
         .get(REQUEST_ID)
-        .filter(|id| (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain))
+        .filter(|id| {
+            (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain)
+        })
         .cloned()
 }
 

@@ -79,7 +79,9 @@ impl Catalogue {
             }
             // Every module, so that the browser checks each of them by itself, lazy chunks included.
             for (file, integrity) in &loaded.manifest.integrity {
-                if matches!(file.extension(), "js" | "mjs") && !is_server_module(&loaded.manifest, file.as_str()) {
+                if matches!(file.extension(), "js" | "mjs")
+                    && !is_server_module(&loaded.manifest, file.as_str())
+                {
                     map.integrity.insert(loaded.url(file), integrity.0.sri());
                 }
             }
@@ -123,7 +125,8 @@ fn is_server_module(manifest: &Manifest, file: &str) -> bool {
 impl FeatureRecord {
     fn new(loaded: &LoadedVersion) -> Self {
         let manifest = &loaded.manifest;
-        let mount = manifest.mount.as_ref().filter(|_| manifest.feature_type == FeatureType::Domain);
+        let mount =
+            manifest.mount.as_ref().filter(|_| manifest.feature_type == FeatureType::Domain);
         let integrity = |file| manifest.integrity.get(file).map(|integrity| integrity.0.sri());
         Self {
             feature_id: manifest.id.to_string(),
@@ -137,7 +140,9 @@ impl FeatureRecord {
                 .entrypoints
                 .css()
                 .iter()
-                .filter_map(|file| Some(StyleSheet { href: loaded.url(file), integrity: integrity(file)? }))
+                .filter_map(|file| {
+                    Some(StyleSheet { href: loaded.url(file), integrity: integrity(file)? })
+                })
                 .collect(),
             mount_export: manifest.mount_export().to_owned(),
             unmount_export: manifest.unmount_export().to_owned(),

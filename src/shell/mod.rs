@@ -73,7 +73,8 @@ impl<'a> Pages<'a> {
     /// [`ResourceError`] should a value not fit a header.
     pub fn shell(&self, loaded: &LoadedVersion) -> Result<Option<Resource>, ResourceError> {
         let manifest = &loaded.manifest;
-        let Some(mount) = manifest.mount.as_ref().filter(|_| manifest.feature_type == FeatureType::Domain)
+        let Some(mount) =
+            manifest.mount.as_ref().filter(|_| manifest.feature_type == FeatureType::Domain)
         else {
             return Ok(None);
         };
@@ -89,7 +90,8 @@ impl<'a> Pages<'a> {
             head: self.shell_head(loaded),
             body,
         };
-        let bootstrap = self.catalogue.bootstrap(Some(active), self.site, self.snapshot, &self.navigation);
+        let bootstrap =
+            self.catalogue.bootstrap(Some(active), self.site, self.snapshot, &self.navigation);
         let page = self.interactive(&frame, &bootstrap)?;
         Ok(Some(page))
     }
@@ -101,11 +103,15 @@ impl<'a> Pages<'a> {
     pub fn root(&self) -> Result<Resource, ResourceError> {
         if let Some(target) = &self.site.root_redirect {
             let text = format!("the start page is at {target}\n");
-            return Resource::builder(StatusCode::FOUND, "text/plain; charset=utf-8", CachePolicy::Revalidate)
-                .header("location", target)?
-                .header("x-pilar-snapshot", self.snapshot)?
-                .identity(text.into(), None)
-                .build();
+            return Resource::builder(
+                StatusCode::FOUND,
+                "text/plain; charset=utf-8",
+                CachePolicy::Revalidate,
+            )
+            .header("location", target)?
+            .header("x-pilar-snapshot", self.snapshot)?
+            .identity(text.into(), None)
+            .build();
         }
         let domains: Vec<_> = self
             .features

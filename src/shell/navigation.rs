@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use pilar_artifact::manifest::{FeatureType, Manifest};
 use pilar_artifact::FeatureId;
+use pilar_artifact::manifest::{FeatureType, Manifest};
 use serde::Serialize;
 
 use crate::catalog::FeatureState;
@@ -64,8 +64,9 @@ fn entry(manifest: &Manifest) -> Option<NavigationEntry> {
 
 /// A path may be written with the feature's prefix or relative to it.
 fn below(prefix: &str, path: &str) -> String {
-    let has_prefix =
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
+    let has_prefix = path
+        .strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']));
     if has_prefix {
         return path.to_owned();
     }

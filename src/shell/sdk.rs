@@ -6,6 +6,7 @@ use http::StatusCode;
 use pilar_artifact::Sha256Digest;
 use serde_json::Value;
 
+use crate::catalog::Asset;
 use crate::http::{CachePolicy, Effort, Resource, ResourceError, content_type_of, variants};
 
 /// The files that `sdk/dist/sdk.json` lists, embedded at build time.
@@ -19,7 +20,7 @@ pub struct Sdk {
     shell_css: SdkFile,
     imports: Vec<(String, SdkFile)>,
     modules: Vec<SdkFile>,
-    assets: Vec<(Arc<str>, Arc<Resource>)>,
+    assets: Vec<Asset>,
 }
 
 /// One file of the browser side.
@@ -61,7 +62,7 @@ impl Sdk {
             shell_css: SdkFile::of(name("/shell/css")?)?,
             imports,
             modules,
-            assets: FILES.iter().map(|file| asset(file)).collect::<Result<_, _>>()?,
+            assets: FILES.iter().map(asset).collect::<Result<_, _>>()?,
         })
     }
 
@@ -86,7 +87,7 @@ impl Sdk {
     }
 
     /// URL path → reply.
-    pub fn assets(&self) -> &[(Arc<str>, Arc<Resource>)] {
+    pub fn assets(&self) -> &[Asset] {
         &self.assets
     }
 }
@@ -101,10 +102,11 @@ impl SdkFile {
     }
 }
 
-fn asset((name, bytes): &(&str, &'static [u8])) -> Result<(Arc<str>, Arc<Resource>), SdkError> {
-    let mut resource = Resource::builder(StatusCode::OK, content_type_of(name), CachePolicy::Immutable)
-        .negotiable()
-        .identity((*bytes).into(), None);
+fn asset((name, bytes): &(&str, &'static [u8])) -> Result<Asset, SdkError> {
+    let mut resource =
+        Resource::builder(StatusCode::OK, content_type_of(name), CachePolicy::Immutable)
+            .negotiable()
+            .identity((*bytes).into(), None);
     for (encoding, variant) in variants(bytes, Effort::Best) {
         resource = resource.variant(encoding, variant.into(), None);
     }
