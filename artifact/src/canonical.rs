@@ -13,7 +13,6 @@ pub fn signed_bytes(document: &Map<String, Value>) -> Vec<u8> {
 
 /// The RFC 8785 form of a JSON value, in UTF-8.
 pub fn canonical_bytes(value: &Value) -> Vec<u8> {
-    // A `Value` has string keys and finite numbers only, so serialising it into memory cannot fail; an
-    // empty result would verify under no signature.
+    // A `Value` has string keys and finite numbers only, so serialising it into memory cannot fail.
     serde_json_canonicalizer::to_vec(value).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::Signature as Ed25519Signature;
+use ed25519_dalek::{Signature as Ed25519Signature, VerifyingKey};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,9 +15,10 @@ use crate::{FeatureId, Limits, TrustedKeys};
 /// The only algorithm.
 pub const ALGORITHM: &str = "ed25519";
 
-/// One signature as written.
+/// One signature as written. It is the one part of a document that no signature covers, so it holds these
+/// three fields and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SignatureObject {
     /// `ed25519`.
     pub algorithm: String,
@@ -55,7 +56,7 @@ pub fn verify(
 ) -> Result<String, SignatureError> {
     let field = document.get("signature").ok_or(SignatureError::Missing)?;
     let field = SignatureField::deserialize(field).map_err(|_| SignatureError::Malformed {
-        problem: "it is neither an object with algorithm, keyId and value, nor a list of these, nor base64",
+        problem: "it is neither an object of algorithm, keyId and value alone, nor a list of these, nor base64",
     })?;
     let message = signed_bytes(document);
     let check = Check { message: &message, feature, keys, now };
@@ -79,6 +80,14 @@ pub fn verify(
         }
         SignatureField::Bare(text) => check.bare(&text),
     }
+}
+
+/// Whether `signature` is what `key` says about `message`: strict Ed25519, under which neither malleable
+/// signatures nor small-order points pass (RFC 8032 §5.1.7 with the stricter choices that all verifiers
+/// agree on). Anything but 64 bytes is no signature.
+pub fn verify_bytes(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    Ed25519Signature::from_slice(signature)
+        .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
 }
 
 struct Check<'a> {
@@ -105,13 +114,16 @@ impl Check<'_> {
 
     fn bare(&self, text: &str) -> Result<String, SignatureError> {
         let signature = decode(text)?;
-        let (id, key) = self
-            .keys
-            .iter()
-            .find(|(_, key)| self.holds(key, &signature))
-            .ok_or(SignatureError::NoKeyMatches)?;
-        self.may_sign(id, key)?;
-        Ok(id.to_owned())
+        // One public key may be trusted under several ids with different bounds, so the first that made the
+        // signature is not yet the answer.
+        let mut first_error = None;
+        for (id, key) in self.keys.iter().filter(|(_, key)| self.holds(key, &signature)) {
+            match self.may_sign(id, key) {
+                Ok(()) => return Ok(id.to_owned()),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        Err(first_error.unwrap_or(SignatureError::NoKeyMatches))
     }
 
     fn may_sign(&self, id: &str, key: &TrustedKey) -> Result<(), SignatureError> {
@@ -129,18 +141,17 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Strict verification: neither malleable signatures nor small-order points pass (RFC 8032 §5.1.7 with
-    /// the stricter choices that all verifiers agree on).
-    fn holds(&self, key: &TrustedKey, signature: &Ed25519Signature) -> bool {
-        key.key().verify_strict(self.message, signature).is_ok()
+    fn holds(&self, key: &TrustedKey, signature: &[u8]) -> bool {
+        verify_bytes(key.key(), self.message, signature)
     }
 }
 
-fn decode(value: &str) -> Result<Ed25519Signature, SignatureError> {
+/// The decoder takes one spelling only: padding is required and the bits behind the last byte are zero.
+fn decode(value: &str) -> Result<Vec<u8>, SignatureError> {
     STANDARD
         .decode(value)
         .ok()
-        .and_then(|bytes| Ed25519Signature::from_slice(&bytes).ok())
+        .filter(|bytes| bytes.len() == ed25519_dalek::SIGNATURE_LENGTH)
         .ok_or(SignatureError::Malformed { problem: "its value is not base64 of 64 bytes" })
 }
 
