@@ -9,7 +9,7 @@ use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _};
 use serde_json::{Map, Value, json};
 
-use crate::canonical::signed_bytes;
+use crate::canonical::{canonical_bytes, signed_bytes};
 use crate::signature::ALGORITHM;
 
 /// A private key and the id under which others trust its public half.
@@ -74,12 +74,11 @@ impl SigningKey {
         );
     }
 
-    /// The signed document as it is written to a file: indented, with a final newline.
+    /// The signed document as it is written to a file: its RFC 8785 form. A signature does not cover white
+    /// space, so the file has none that somebody could change.
     pub fn sign_to_bytes(&self, mut document: Map<String, Value>) -> Vec<u8> {
         self.sign(&mut document);
-        let mut text = format!("{:#}", Value::Object(document));
-        text.push('\n');
-        text.into_bytes()
+        canonical_bytes(&Value::Object(document))
     }
 }
 
