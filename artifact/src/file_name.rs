@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 /// A relative path below a version directory that can only ever name a file below it.
 ///
-/// Segments are separated by `/`; none is empty, `.` or `..`, and no byte is a control character, a
-/// backslash or a percent sign. So the name means the same to every file system, URL parser and log reader.
+/// Segments are separated by `/`; none is empty, `.` or `..`, starts or ends with white space, and no
+/// character is invisible or means something to a URL parser. So the name stays below the directory for every
+/// reader, and looks like what it is. Case and Unicode form are kept as they are: names that differ in these
+/// alone are different files.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -56,17 +58,26 @@ impl FromStr for FileName {
         if text.starts_with('/') {
             return Err(refuse("it is absolute"));
         }
-        if text.chars().any(|c| c.is_control() || matches!(c, '\\' | '%' | '?' | '#')) {
-            return Err(refuse("it holds a control character, a backslash or one of % ? #"));
+        if text.chars().any(|c| is_invisible(c) || r#"\%?#:"<>|*"#.contains(c)) {
+            return Err(refuse(r#"it holds an invisible character or one of \ % ? # : " < > | *"#));
         }
         if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(refuse("a segment is empty, \".\" or \"..\""));
+        }
+        if text.split('/').any(|segment| segment.trim() != segment) {
+            return Err(refuse("a segment starts or ends with white space"));
         }
         if text.split('/').count() > MAX_SEGMENTS {
             return Err(refuse("it has more than 16 segments"));
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Control characters, and those of Unicode that show nothing or turn the direction of what follows.
+fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl TryFrom<String> for FileName {
