@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::json::{JsonError, parse_object};
-use crate::manifest::{ManifestProblem, typed};
+use crate::manifest::{INDEX_MARK, MANIFEST_MARK, ManifestProblem, refuse_kind, typed};
 use crate::signature::{SignatureError, SignatureField};
 use crate::{FeatureId, Limits, TrustedKeys, signature};
 
@@ -56,6 +56,7 @@ impl RemoteIndex {
     ) -> Result<Self, RemoteIndexError> {
         let document: Map<String, Value> = parse_object(bytes, limits)?;
         signature::verify(&document, None, keys, now, limits)?;
+        refuse_kind(&document, &[MANIFEST_MARK, INDEX_MARK])?;
         let index: Self = typed(&document)?;
         index.check()?;
         Ok(index)

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::digest::EntryDigest;
-use crate::manifest::{ManifestProblem, typed};
+use crate::manifest::{MANIFEST_MARK, ManifestProblem, refuse_kind, typed};
 use crate::{FeatureId, Limits, SigningKey};
 
 pub use rules::IndexProblem;
@@ -167,6 +167,7 @@ impl ReleaseIndex {
     /// # Errors
     /// [`ManifestProblem`] naming the field.
     pub fn from_document(document: &Map<String, Value>) -> Result<Self, ManifestProblem> {
+        refuse_kind(document, &[MANIFEST_MARK])?;
         let mut index: Self = typed(document)?;
         // The signature belongs to the bytes it was read from, not to the next index.
         index.unknown.shift_remove("signature");
@@ -194,7 +195,7 @@ impl ReleaseIndex {
 
     /// Whether `version` is below the floor for automatic fallback.
     pub fn is_below_floor(&self, version: &Version) -> bool {
-        self.minimum_version.as_ref().is_some_and(|floor| version < floor)
+        self.minimum_version.as_ref().is_some_and(|floor| version.cmp_precedence(floor).is_lt())
     }
 
     /// The signed index as it is written to `releases.json`.

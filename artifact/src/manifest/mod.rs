@@ -17,4 +17,4 @@ pub use source::SourceManifest;
 /// The channel of a manifest that names none.
 pub const DEFAULT_CHANNEL: &str = "stable";
 
-pub(crate) use rules::typed;
+pub(crate) use rules::{INDEX_MARK, MANIFEST_MARK, refuse_kind, typed};

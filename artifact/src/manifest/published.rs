@@ -11,7 +11,7 @@ use super::parts::{
     Arena, Entrypoints, FeatureType, Infrastructure, Isolation, Module, Mount, PackageFile,
     Requirements, Route, Runtime, ServerFunctions, SharedRequirement,
 };
-use super::rules::{Facts, ManifestProblem, typed};
+use super::rules::{Facts, INDEX_MARK, ManifestProblem, refuse_kind, typed};
 use crate::digest::Integrity;
 use crate::signature::SignatureField;
 use crate::{FeatureId, FileName, Limits};
@@ -87,6 +87,7 @@ impl Manifest {
         document: &Map<String, Value>,
         limits: &Limits,
     ) -> Result<Self, ManifestProblem> {
+        refuse_kind(document, &[INDEX_MARK])?;
         let manifest: Self = typed(document)?;
         manifest.facts().check_common()?;
         manifest.check_files(limits)?;

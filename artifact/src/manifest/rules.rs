@@ -33,6 +33,28 @@ pub(crate) fn typed<T: DeserializeOwned>(
     })
 }
 
+/// Refuses a document that carries the mark of another kind of document.
+///
+/// All kinds are signed the same way and unknown fields are allowed, so without this a manifest could be
+/// written that is a release index as well, and its one signature would count for both.
+pub(crate) fn refuse_kind(
+    document: &Map<String, Value>,
+    marks: &[(&str, &str)],
+) -> Result<(), ManifestProblem> {
+    match marks.iter().find(|(field, _)| document.contains_key(*field)) {
+        Some((field, kind)) => {
+            let problem = format!("it belongs to {kind}; a document is of one kind only");
+            Err(ManifestProblem::new(*field, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The field that marks a published manifest, and its name.
+pub(crate) const MANIFEST_MARK: (&str, &str) = ("integrity", "a manifest");
+/// The field that marks a release index, and its name.
+pub(crate) const INDEX_MARK: (&str, &str) = ("activeVersion", "a release index");
+
 /// The fields that the shared rules are about.
 pub(super) struct Facts<'m> {
     pub(super) id: &'m FeatureId,
@@ -111,11 +133,15 @@ fn check_mount(mount: &Mount) -> Result<(), ManifestProblem> {
 }
 
 fn check_path(field: &str, path: &str) -> Result<(), ManifestProblem> {
-    let dots = path.split(['/', '?', '#']).any(|segment| segment == "..");
-    // `//host/…` and `/\host/…` would lead away from this origin, as would a scheme.
-    let away = path.starts_with("//")
-        || path.contains('\\')
-        || (!path.starts_with('/') && path.contains(':'));
+    // Browsers take `%2e` for a dot.
+    let dots = path
+        .split(['/', '?', '#'])
+        .any(|segment| segment.to_ascii_lowercase().replace("%2e", ".") == "..");
+    // `//host/…` and `/\host/…` would lead away from this origin, as would a scheme. A leading colon is
+    // none: `:id` is a parameter.
+    let first = path.split('/').next().unwrap_or("");
+    let scheme = first.split_once(':').is_some_and(|(before, _)| !before.is_empty());
+    let away = path.starts_with("//") || path.contains('\\') || scheme;
     if dots || away || path.chars().any(char::is_control) || path.len() > 1024 {
         return Err(ManifestProblem::new(field, "it is not a path below the feature's prefix"));
     }
@@ -147,6 +173,7 @@ fn check_endpoint(endpoint: &str) -> Result<(), ManifestProblem> {
     };
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or("");
     if authority.is_empty()
+        || authority.starts_with(':')
         || rest.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\')
     {
         return refuse("it is not an absolute http or https URL");

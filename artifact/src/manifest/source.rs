@@ -11,7 +11,7 @@ use super::parts::{
     Arena, Entrypoints, FeatureType, Infrastructure, Isolation, Module, Mount, PackageFile,
     Requirements, Route, Runtime, ServerFunctions, SharedRequirement,
 };
-use super::rules::{Facts, ManifestProblem, typed};
+use super::rules::{Facts, INDEX_MARK, ManifestProblem, refuse_kind, typed};
 use crate::FeatureId;
 
 /// `manifest.json` beside a feature's sources. Unknown fields are allowed and are published as they are.
@@ -78,6 +78,7 @@ impl SourceManifest {
     /// # Errors
     /// [`ManifestProblem`] naming the field.
     pub fn from_document(document: &Map<String, Value>) -> Result<Self, ManifestProblem> {
+        refuse_kind(document, &[INDEX_MARK])?;
         let manifest: Self = typed(document)?;
         manifest.facts().check_common()?;
         Ok(manifest)
