@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 use crate::Limits;
 
 /// The largest integer that every JSON reader represents exactly (2^53 - 1).
-const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// Parses one JSON object.
 ///

@@ -107,7 +107,8 @@ pub(super) fn check(
         return Err(IndexProblem::VersionCount { found, limit: limits.versions });
     }
     for (higher, lower) in index.versions.iter().zip(index.versions.iter().skip(1)) {
-        if higher.version <= lower.version {
+        // By precedence (semver §10): 1.0.0+a and 1.0.0+b are one version, so listing both is refused.
+        if higher.version.cmp_precedence(&lower.version).is_le() {
             return Err(IndexProblem::NotDescending {
                 higher: higher.version.clone(),
                 lower: lower.version.clone(),

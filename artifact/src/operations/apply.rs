@@ -7,10 +7,8 @@ use serde_json::Map;
 
 use super::{Attribution, Channel, Operation, OperationError, Window};
 use crate::index::{CANARY, HistoryEntry, IndexEntry, Revocation, Rollout, STABLE};
+use crate::json::MAX_SAFE_INTEGER;
 use crate::{FeatureId, Limits, ReleaseIndex};
-
-/// The largest integer that every JSON reader represents exactly.
-const MAX_SEQUENCE: u64 = (1 << 53) - 1;
 
 pub(super) fn apply(
     current: Option<&ReleaseIndex>,
@@ -30,7 +28,7 @@ pub(super) fn apply(
         (operation, Some(index)) => change(index, operation, attribution)?,
     };
     let before = current.map_or(0, |index| index.sequence);
-    if before >= MAX_SEQUENCE {
+    if before >= MAX_SAFE_INTEGER {
         return Err(OperationError::SequenceExhausted);
     }
     next.sequence = before + 1;
@@ -66,6 +64,9 @@ fn change(
         Operation::Canary { version, percent, soak_seconds } => {
             if *percent > 100 {
                 return Err(OperationError::Percent { percent: *percent });
+            }
+            if *soak_seconds > MAX_SAFE_INTEGER {
+                return Err(OperationError::Soak { seconds: *soak_seconds });
             }
             may_serve(index, version)?;
             above_active(index, version)?;
@@ -129,11 +130,17 @@ fn publish(
     window: Window,
 ) -> Result<ReleaseIndex, OperationError> {
     let version = &entry.version;
+    if let Some(revoked) = &entry.revoked {
+        let (version, reason) = (version.clone(), revoked.reason.clone());
+        return Err(OperationError::Revoked { version, reason });
+    }
     let Some(index) = current else {
         // The first version is the only one there is, whatever channel it came for.
         return Ok(first(feature, entry));
     };
-    if let Some(listed) = index.entry(version) {
+    // By precedence (semver §10): 1.0.0+a and 1.0.0+b are one version.
+    let same = |listed: &&IndexEntry| listed.version.cmp_precedence(version).is_eq();
+    if let Some(listed) = index.versions.iter().find(same) {
         let (published, offered) = (listed.manifest_sha256.0, entry.manifest_sha256.0);
         return Err(if published == offered {
             OperationError::AlreadyPublished { version: version.clone() }
@@ -260,7 +267,7 @@ fn may_be_named<'i>(
 fn may_serve(index: &ReleaseIndex, version: &Version) -> Result<(), OperationError> {
     may_be_named(index, version)?;
     match &index.minimum_version {
-        Some(floor) if version < floor => {
+        Some(floor) if index.is_below_floor(version) => {
             Err(OperationError::BelowFloor { version: version.clone(), floor: floor.clone() })
         }
         _ => Ok(()),

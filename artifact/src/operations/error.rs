@@ -106,6 +106,12 @@ pub enum OperationError {
         /// What was asked for.
         percent: u8,
     },
+    /// A soak time that not every JSON reader represents exactly.
+    #[error("{seconds} seconds of soak time are more than JSON can hold exactly")]
+    Soak {
+        /// What was asked for, in seconds.
+        seconds: u64,
+    },
     /// A text that people rely on is empty.
     #[error("the reason is empty")]
     NoReason,
@@ -134,6 +140,7 @@ impl OperationError {
             Self::FloorNotRaised { .. } => "floor-not-raised",
             Self::FloorAboveActive { .. } => "floor-above-active",
             Self::Percent { .. } => "percent-out-of-range",
+            Self::Soak { .. } => "soak-out-of-range",
             Self::NoReason => "no-reason",
             Self::SequenceExhausted => "sequence-exhausted",
         }
@@ -163,6 +170,7 @@ impl OperationError {
             Self::FloorNotRaised { .. } => "name a higher version",
             Self::FloorAboveActive { .. } => "promote the version first, then raise the floor",
             Self::Percent { .. } => "say how many of a hundred people get it",
+            Self::Soak { .. } => "name a shorter time",
             Self::NoReason => "say why with --reason; people on call will read it",
         }
     }

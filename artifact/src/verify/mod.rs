@@ -245,7 +245,7 @@ impl<'a> VersionCheck<'a> {
     /// Step 12: the host is new enough.
     fn host_version(&self, manifest: &Manifest) -> Result<(), Rejection> {
         match (manifest.min_host_version(), self.context.host_version) {
-            (Some(needs), Some(host)) if host < needs => {
+            (Some(needs), Some(host)) if host.cmp_precedence(needs).is_lt() => {
                 let failure = Failure::HostTooOld { needs: needs.clone(), host: host.clone() };
                 Err(self.reject(Step::HostVersion, MANIFEST_FILE, failure))
             }
