@@ -32,20 +32,23 @@ const BOOTSTRAP_TIMEOUT_MS: u32 = 10_000;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    match std::env::args().nth(1).as_deref() {
-        None => {}
-        Some("--version" | "-V") => {
+    // Lossy: an argument that is not text is refused like any other that is not known.
+    let arguments: Vec<String> =
+        std::env::args_os().skip(1).map(|text| text.to_string_lossy().into_owned()).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] => {}
+        ["--version" | "-V"] => {
             println!("pilar-host {VERSION}");
             return ExitCode::SUCCESS;
         }
-        Some("--help" | "-h") => {
+        ["--help" | "-h"] => {
             println!(
                 "pilar-host {VERSION}: serves verified features. It is configured by its environment:\n"
             );
             println!("{}", config::markdown());
             return ExitCode::SUCCESS;
         }
-        Some(other) => {
+        ["--version" | "-V" | "--help" | "-h", other, ..] | [other, ..] => {
             eprintln!("pilar-host takes no argument \"{other}\"; see pilar-host --help");
             return ExitCode::from(2);
         }

@@ -14,13 +14,17 @@ use std::io::{Read as _, Write as _};
 
 use pilar_artifact::Sha256Digest;
 use serde_json::{Value, json};
-use support::{Client, Host, Reply, Setup, Tree, Version, wait_for};
+use support::tree::{Tree, Version};
+use support::{Client, Host, Reply, Setup, wait_for};
 
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const HOSTILE: &str = "</script><script>alert(1)</script><!--";
 
 fn big_script() -> Vec<u8> {
-    (0..2000).map(|n| format!("export const line{n} = \"the same words again\";\n")).collect::<String>().into_bytes()
+    (0..2000)
+        .map(|n| format!("export const line{n} = \"the same words again\";\n"))
+        .collect::<String>()
+        .into_bytes()
 }
 
 fn brotli(bytes: &[u8]) -> Vec<u8> {
@@ -39,7 +43,10 @@ fn patients() -> Version {
     let script = big_script();
     Version::domain("patients", "1.2.0", "/patients")
         .with_field("displayName", json!(HOSTILE))
-        .with_field("arena", json!({ "title": "Patients", "order": 20, "icon": "people", "section": "Care" }))
+        .with_field(
+            "arena",
+            json!({ "title": "Patients", "order": 20, "icon": "people", "section": "Care" }),
+        )
         .with_field("entrypoints", json!({ "js": ["entry.js", "big.js"], "css": "style.css" }))
         .with_field("serverFunctions", json!({ "module": "server.js", "exports": ["find"] }))
         .with_file("big.js.br", brotli(&script))
@@ -76,8 +83,14 @@ fn full_tree() -> Tree {
             .with_field("arena", json!({ "title": "Archive", "order": 10, "path": "recent" }))
             .with_field("isolation", json!({ "shadowDOM": true })),
     );
-    tree.publish(&Version::domain("zebra", "1.0.0", "/zebra").with_field("arena", json!({ "title": "Zebra" })));
-    tree.publish(&Version::domain("apple", "1.0.0", "/apple").with_field("arena", json!({ "title": "Apple" })));
+    tree.publish(
+        &Version::domain("zebra", "1.0.0", "/zebra")
+            .with_field("arena", json!({ "title": "Zebra" })),
+    );
+    tree.publish(
+        &Version::domain("apple", "1.0.0", "/apple")
+            .with_field("arena", json!({ "title": "Apple" })),
+    );
     tree.publish(&Version::facet("badge", "0.3.0"));
     tree.publish(&shared());
     tree
@@ -106,8 +119,10 @@ fn scripts(html: &str) -> Vec<(&str, &str)> {
 }
 
 fn script_text<'a>(html: &'a str, attribute: &str) -> &'a str {
-    let found: Vec<_> =
-        scripts(html).into_iter().filter(|(attributes, _)| attributes.contains(attribute)).collect();
+    let found: Vec<_> = scripts(html)
+        .into_iter()
+        .filter(|(attributes, _)| attributes.contains(attribute))
+        .collect();
     assert_eq!(found.len(), 1, "{attribute}: {html}");
     found[0].1
 }
@@ -141,7 +156,10 @@ fn assert_not_there(host: &Host, path: &str) {
     assert_eq!(reply.status, 404, "{path}");
     assert_eq!(reply.header("cache-control"), Some("no-store"), "{path}");
     assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
-    assert!(reply.header("content-type").unwrap().starts_with("text/plain"), "{path}: never the shell");
+    assert!(
+        reply.header("content-type").unwrap().starts_with("text/plain"),
+        "{path}: never the shell"
+    );
 }
 
 #[test]
@@ -169,12 +187,21 @@ fn every_file_that_is_listed_for_browsers_is_served_byte_for_byte_and_for_ever()
 
                 let head = host.request("HEAD", &path, &[]);
                 let without_date = |reply: &Reply| -> Vec<String> {
-                    reply.head.lines().filter(|line| !line.starts_with("date:")).map(str::to_owned).collect()
+                    reply
+                        .head
+                        .lines()
+                        .filter(|line| !line.starts_with("date:"))
+                        .map(str::to_owned)
+                        .collect()
                 };
                 assert_eq!(without_date(&head), without_date(&reply), "{path}");
 
                 let again = host.request("GET", &path, &[("if-none-match", &etag)]);
-                assert_eq!((again.status, again.header("etag")), (304, Some(etag.as_str())), "{path}");
+                assert_eq!(
+                    (again.status, again.header("etag")),
+                    (304, Some(etag.as_str())),
+                    "{path}"
+                );
                 let other = host.request("GET", &path, &[("if-none-match", "\"another\"")]);
                 assert_eq!(other.status, 200, "{path}");
             }
@@ -206,7 +233,11 @@ fn a_variant_is_chosen_by_quality_and_decodes_to_the_signed_bytes() {
             let reply = host.request("GET", &path, &[("accept-encoding", accepts)]);
             assert_eq!(reply.status, 200, "{accepts}");
             assert_eq!(reply.header("content-encoding"), chosen, "{accepts}");
-            assert_eq!(reply.header("content-type"), Some("text/javascript; charset=utf-8"), "{accepts}");
+            assert_eq!(
+                reply.header("content-type"),
+                Some("text/javascript; charset=utf-8"),
+                "{accepts}"
+            );
             assert!(decoded(&reply) == big_script(), "{accepts}: other bytes");
             let etag = reply.header("etag").unwrap().to_owned();
             let headers = [("accept-encoding", accepts), ("if-none-match", etag.as_str())];
@@ -244,7 +275,10 @@ fn what_is_not_listed_for_browsers_is_not_there() {
     ] {
         assert_not_there(&host, path);
     }
-    for path in ["/_assets/patients/1.2.0/../1.2.0/entry.js", "/_assets/patients/%2e%2e/patients/1.2.0/entry.js"] {
+    for path in [
+        "/_assets/patients/1.2.0/../1.2.0/entry.js",
+        "/_assets/patients/%2e%2e/patients/1.2.0/entry.js",
+    ] {
         assert_eq!(host.get(path).status, 400, "{path}");
     }
 }
@@ -259,14 +293,22 @@ fn a_shell_runs_nothing_but_what_its_policy_and_hashes_name() {
         let html = reply.text();
 
         let policy = reply.header("content-security-policy").unwrap();
-        let script_policy = policy.split(';').find(|part| part.trim().starts_with("script-src")).unwrap();
+        let script_policy =
+            policy.split(';').find(|part| part.trim().starts_with("script-src")).unwrap();
         let hash = Sha256Digest::of(script_text(html, "type=\"importmap\"").as_bytes()).sri();
         assert_eq!(script_policy.trim(), format!("script-src 'self' '{hash}'"));
-        assert!(policy.contains("default-src 'none'") && policy.contains("base-uri 'none'"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("base-uri 'none'"),
+            "{policy}"
+        );
         for (attributes, text) in scripts(html) {
-            let is_data = attributes.contains("type=\"importmap\"") || attributes.contains("type=\"application/json\"");
+            let is_data = attributes.contains("type=\"importmap\"")
+                || attributes.contains("type=\"application/json\"");
             assert!(is_data || text.is_empty(), "an inline script: {text}");
-            assert!(is_data || attributes.contains("integrity=\"sha256-"), "no integrity: {attributes}");
+            assert!(
+                is_data || attributes.contains("integrity=\"sha256-"),
+                "no integrity: {attributes}"
+            );
         }
         assert!(!html.contains(" onload=") && !html.contains("javascript:"));
 
@@ -328,7 +370,11 @@ fn every_file_that_a_page_names_is_there_with_the_hash_that_it_names() {
             let url = attribute("href").or_else(|| attribute("src")).unwrap();
             let file = host.get(url);
             assert_eq!(file.status, 200, "{page}: {url}");
-            assert_eq!(Some(Sha256Digest::of(&file.body).sri().as_str()), attribute("integrity"), "{url}");
+            assert_eq!(
+                Some(Sha256Digest::of(&file.body).sri().as_str()),
+                attribute("integrity"),
+                "{url}"
+            );
             assert_eq!(file.header("cache-control"), Some(IMMUTABLE), "{url}");
             named += 1;
         }
@@ -410,7 +456,11 @@ fn the_longest_prefix_owns_a_path() {
             None => {
                 assert_eq!(reply.status, 404, "{path}");
                 assert_eq!(reply.header("cache-control"), Some("no-store"), "{path}");
-                assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"), "{path}");
+                assert_eq!(
+                    reply.header("content-type"),
+                    Some("text/html; charset=utf-8"),
+                    "{path}"
+                );
                 let policy = reply.header("content-security-policy").unwrap();
                 assert!(policy.contains("script-src 'none'"), "{path}: {policy}");
                 assert!(scripts(reply.text()).is_empty(), "{path}");
@@ -425,8 +475,12 @@ fn the_start_page_lists_domains_unless_it_is_told_to_lead_elsewhere() {
     let host = Setup::of(&tree).start();
     let start = host.get("/");
     assert_eq!(start.status, 200);
-    let links: Vec<&str> =
-        start.text().split("<li><a href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let links: Vec<&str> = start
+        .text()
+        .split("<li><a href=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
     assert_eq!(links, ["/apple", "/patients/archive/", "/patients", "/zebra"]);
     drop(host);
 
@@ -460,7 +514,9 @@ fn the_navigation_is_in_order_then_by_title() {
 fn health_names_versions_keys_and_hashes() {
     let tree = full_tree();
     on_each_driver_health(&tree, "epoll", |driver| driver == "epoll");
-    on_each_driver_health(&tree, "auto", |driver| driver == "epoll" || driver.starts_with("io_uring"));
+    on_each_driver_health(&tree, "auto", |driver| {
+        driver == "epoll" || driver.starts_with("io_uring")
+    });
 
     let host = Setup::of(&tree).start();
     let manifest = std::fs::read(tree.path("patients/1.2.0/manifest.json")).unwrap();
@@ -493,8 +549,12 @@ fn on_each_driver_health(tree: &Tree, driver: &str, is_it: impl Fn(&str) -> bool
     assert_eq!(health["host"]["workers"], 3);
     assert_eq!(health["status"], "ok");
     assert_eq!(health["summary"], "everything is as released");
-    let ids: Vec<&str> =
-        health["features"].as_array().unwrap().iter().map(|f| f["featureId"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = health["features"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| f["featureId"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, ["_shared", "apple", "archive", "badge", "patients", "zebra"]);
 }
 
@@ -541,7 +601,15 @@ fn ready_waits_for_the_sentinel() {
 #[test]
 fn only_get_and_head_are_answered_and_nothing_unknown_is_guessed_at() {
     on_each_driver(|host| {
-        for path in ["/", "/patients", "/nowhere", &patients().url("entry.js"), "/_health", "/_navigation", "/_ready"] {
+        for path in [
+            "/",
+            "/patients",
+            "/nowhere",
+            &patients().url("entry.js"),
+            "/_health",
+            "/_navigation",
+            "/_ready",
+        ] {
             for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
                 let reply = host.request(method, path, &[("content-length", "0")]);
                 assert_eq!(reply.status, 405, "{method} {path}");
@@ -572,7 +640,10 @@ fn a_dynamic_reply_repeats_a_harmless_request_id_and_replaces_any_other() {
     assert_eq!(asked("4bf92f35-77b3/a.b:c"), "4bf92f35-77b3/a.b:c");
     for odd in ["a b", "<script>", &"x".repeat(200), "\"quoted\""] {
         let own = asked(odd);
-        assert!(own != odd && own.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'), "{odd}: {own}");
+        assert!(
+            own != odd && own.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-'),
+            "{odd}: {own}"
+        );
     }
     let (one, other) = (host.get("/_health"), host.get("/_health"));
     assert_ne!(one.header("x-request-id"), other.header("x-request-id"));
@@ -582,11 +653,19 @@ fn a_dynamic_reply_repeats_a_harmless_request_id_and_replaces_any_other() {
 fn requests_that_arrive_together_are_answered_in_their_order() {
     on_each_driver(|host| {
         let mut client: Client = host.connect();
-        let paths = ["/patients", "/_health/badge", "/_assets/patients/1.2.0/big.js", "/nowhere", "/_navigation", "/"];
+        let paths = [
+            "/patients",
+            "/_health/badge",
+            "/_assets/patients/1.2.0/big.js",
+            "/nowhere",
+            "/_navigation",
+            "/",
+        ];
         for path in paths {
             client.send("GET", path, &[]).unwrap();
         }
-        let statuses: Vec<u16> = paths.iter().map(|_| client.receive("GET").unwrap().status).collect();
+        let statuses: Vec<u16> =
+            paths.iter().map(|_| client.receive("GET").unwrap().status).collect();
         assert_eq!(statuses, [200, 200, 200, 404, 200, 200]);
     });
 }
@@ -594,7 +673,9 @@ fn requests_that_arrive_together_are_answered_in_their_order() {
 #[test]
 fn replicas_in_front_of_equal_trees_agree_on_the_snapshot() {
     let (one, other) = (full_tree(), full_tree());
-    let id = |tree: &Tree| Setup::of(tree).start().get("/").header("x-pilar-snapshot").unwrap().to_owned();
+    let id = |tree: &Tree| {
+        Setup::of(tree).start().get("/").header("x-pilar-snapshot").unwrap().to_owned()
+    };
     assert_eq!(id(&one), id(&other));
     other.publish(&Version::facet("badge", "0.3.1"));
     assert_ne!(id(&one), id(&other));

@@ -35,7 +35,12 @@ impl Client {
     }
 
     /// Sends a request without waiting for its reply.
-    pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<()> {
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<()> {
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -53,7 +58,8 @@ impl Client {
             }
         };
         let rest = self.received.split_off(end);
-        let head = String::from_utf8(std::mem::replace(&mut self.received, rest)).map_err(io::Error::other)?;
+        let head = String::from_utf8(std::mem::replace(&mut self.received, rest))
+            .map_err(io::Error::other)?;
         let status = head.get(9..12).and_then(|digits| digits.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status line: {head}")))?;
         let mut reply = Reply { status, head, body: Vec::new() };
@@ -73,7 +79,12 @@ impl Client {
         self.received.is_empty() && matches!(self.stream.read(&mut [0; 1]), Ok(0))
     }
 
-    pub(crate) fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> io::Result<Reply> {
+    pub(crate) fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> io::Result<Reply> {
         self.send(method, path, headers)?;
         self.receive(method)
     }

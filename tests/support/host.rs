@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Client, PATIENCE, Reply, Tree, wait_for};
+use super::tree::Tree;
+use super::{Client, PATIENCE, Reply, wait_for};
 
 /// How to start a host.
 #[derive(Debug)]
@@ -71,8 +72,12 @@ impl Setup {
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(mut self) -> Host {
-        let mut child =
-            self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the host starts");
+        let mut child = self
+            .command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the host starts");
         let mut stderr = child.stderr.take().expect("piped");
         let log = std::thread::spawn(move || {
             let mut log = Vec::new();
@@ -87,17 +92,23 @@ impl Setup {
             let _ = child.wait();
             panic!("the host did not start: {line}{}", log.join().unwrap_or_default());
         };
-        let listens = format!("pilar-host {} listens on http://localhost:{port}\n", env!("CARGO_PKG_VERSION"));
+        let listens = format!(
+            "pilar-host {} listens on http://localhost:{port}\n",
+            env!("CARGO_PKG_VERSION")
+        );
         assert_eq!(line, listens);
         Host { child, port, log: Some(log) }
     }
 
     /// Runs it where it is to end by itself. Should it not, the test fails.
     pub(crate) fn ends(mut self) -> Output {
-        let child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let child =
+            self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let pid = Pid::from_child(&child);
         let (send, receive): (_, Receiver<Output>) = channel();
-        std::thread::spawn(move || send.send(child.wait_with_output().expect("its output is readable")));
+        std::thread::spawn(move || {
+            send.send(child.wait_with_output().expect("its output is readable"))
+        });
         receive.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             let _ = kill_process(pid, Signal::KILL);
             panic!("the host went on where it was to end");
@@ -143,7 +154,8 @@ impl Host {
 
     /// Waits for its end; returns how it ended, and its log.
     pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let status = wait_for("the host to end", || self.child.try_wait().expect("it is our child"));
+        let status =
+            wait_for("the host to end", || self.child.try_wait().expect("it is our child"));
         let log = self.log.take().map(|log| log.join().unwrap_or_default());
         (status, log.unwrap_or_default())
     }

@@ -3,11 +3,11 @@
 
 mod client;
 mod host;
-mod tree;
+pub(crate) mod spoil;
+pub(crate) mod tree;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use host::{Host, Setup};
-pub(crate) use tree::{EXPIRED, ELSEWHERE, RELEASE, STRANGER, Tree, Version, rename_into_place, signing_key};
 
 use std::time::{Duration, Instant};
 

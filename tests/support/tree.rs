@@ -56,7 +56,8 @@ impl Version {
 
     /// A facet with the same files.
     pub(crate) fn facet(id: &str, version: &str) -> Self {
-        let code = |what: &str| format!("export const {what} = \"{id} {version} {what}\";\n").into_bytes();
+        let code =
+            |what: &str| format!("export const {what} = \"{id} {version} {what}\";\n").into_bytes();
         let manifest = json!({
             "id": id,
             "version": version,
@@ -153,7 +154,8 @@ impl Tree {
 
     /// Makes a version that is in place the active one.
     pub(crate) fn release(&self, version: &Version) {
-        let manifest = fs::read(self.path(&format!("{}/{}/manifest.json", version.id, version.version)));
+        let manifest =
+            fs::read(self.path(&format!("{}/{}/manifest.json", version.id, version.version)));
         let entry = IndexEntry {
             version: version.version.parse().expect("a version"),
             manifest_sha256: EntryDigest(Sha256Digest::of(&manifest.expect("it was just written"))),
@@ -202,7 +204,11 @@ impl Tree {
 
     /// Replaces the index by these bytes, by one rename.
     pub(crate) fn write_index(&self, id: &str, bytes: &[u8]) {
-        rename_into_place(&self.path(&format!("{id}/releases.json")), bytes, &self.outside("staging"));
+        rename_into_place(
+            &self.path(&format!("{id}/releases.json")),
+            bytes,
+            &self.outside("staging"),
+        );
     }
 
     /// The bytes of the index as they are on disk.
@@ -211,7 +217,12 @@ impl Tree {
     }
 
     /// Changes the index and signs it, whatever comes of it.
-    pub(crate) fn edit_index(&self, id: &str, key: &SigningKey, edit: impl FnOnce(&mut Map<String, Value>)) {
+    pub(crate) fn edit_index(
+        &self,
+        id: &str,
+        key: &SigningKey,
+        edit: impl FnOnce(&mut Map<String, Value>),
+    ) {
         let mut index = document(&self.index_bytes(id));
         edit(&mut index);
         self.write_index(id, &key.sign_to_bytes(index));
@@ -237,7 +248,8 @@ impl Tree {
         rename_into_place(&path, bytes, &self.outside("staging"));
         self.edit_index(id, &signing_key(RELEASE), |index| {
             let entries = index["versions"].as_array_mut().expect("a list");
-            let entry = entries.iter_mut().find(|entry| entry["version"] == version).expect("listed");
+            let entry =
+                entries.iter_mut().find(|entry| entry["version"] == version).expect("listed");
             entry["manifestSha256"] = json!(Sha256Digest::of(bytes).hex());
         });
     }
@@ -250,7 +262,8 @@ pub(crate) fn rename_into_place(path: &Path, bytes: &[u8], staging: &Path) {
     fs::rename(staged, path).expect("on one file system");
 }
 
-fn document(bytes: &[u8]) -> Map<String, Value> {
+/// A JSON object.
+pub(crate) fn document(bytes: &[u8]) -> Map<String, Value> {
     match serde_json::from_str(std::str::from_utf8(bytes).expect("UTF-8")).expect("JSON") {
         Value::Object(document) => document,
         other => panic!("not an object: {other}"),
