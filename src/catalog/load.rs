@@ -28,6 +28,18 @@ pub struct LoadedVersion {
 }
 
 impl LoadedVersion {
+    /// Whether an entry of this feature's index is about this version and these bytes.
+    pub(super) fn is_meant_by(&self, entry: &IndexEntry) -> bool {
+        let functions = self.manifest.server_functions.as_ref();
+        let module = functions.and_then(|functions| functions.module.as_ref());
+        let module = module.and_then(|module| self.manifest.integrity.get(module));
+        self.manifest.version == entry.version
+            && self.manifest_sha256 == entry.manifest_sha256.0
+            && entry
+                .server_functions_sha256
+                .is_none_or(|expected| module.is_some_and(|module| module.0 == expected.0))
+    }
+
     /// The URL path of a file of this version.
     pub fn url(&self, file: &FileName) -> String {
         asset_url(&self.manifest, file)

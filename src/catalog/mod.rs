@@ -164,15 +164,14 @@ impl Catalog {
         }
     }
 
-    /// A version that is in memory already. Its manifest hash pins every byte of it.
+    /// A version that is in memory already. Its manifest hash pins every byte of it; that the index speaks of
+    /// the same version (step 11) is a matter of each index anew.
     fn known(&self, id: &FeatureId, entry: &IndexEntry) -> Option<Arc<LoadedVersion>> {
         let picked = self.features.get(id).and_then(|state| state.picked.as_ref());
         picked
             .into_iter()
             .chain(self.retained.versions())
-            .find(|loaded| {
-                loaded.manifest.id == *id && loaded.manifest_sha256 == entry.manifest_sha256.0
-            })
+            .find(|loaded| loaded.manifest.id == *id && loaded.is_meant_by(entry))
             .cloned()
     }
 
