@@ -149,12 +149,15 @@ impl Catalog {
             None => signed_mount(&source, &index, context)
                 .or_else(|| before.and_then(|state| state.mount.clone())),
         };
+        let revoked = index.versions.iter().filter(|entry| entry.revoked.is_some());
+        let revoked_versions = revoked.map(|entry| entry.version.clone()).collect();
         FeatureState {
             id,
             index: Ok(IndexFacts {
                 sequence: index.sequence,
                 desired: index.active_version,
                 key_id: verified.key_id,
+                revoked: revoked_versions,
             }),
             picked,
             standing,
@@ -191,14 +194,13 @@ impl Catalog {
     }
 }
 
+/// Whether the index takes the version back. That it lies above the active one is no excuse: where the active
+/// version is revoked, the next lower one becomes active.
 fn is_revoked(loaded: &LoadedVersion, features: &BTreeMap<FeatureId, FeatureState>) -> bool {
-    use pilar_artifact::select::Outcome;
-    features.get(&loaded.manifest.id).is_some_and(|state| {
-        state.attempts.iter().any(|attempt| {
-            attempt.version == loaded.manifest.version
-                && matches!(attempt.outcome, Outcome::Revoked { .. })
-        })
-    })
+    features
+        .get(&loaded.manifest.id)
+        .and_then(|state| state.index.as_ref().ok())
+        .is_some_and(|facts| facts.revoked.contains(&loaded.manifest.version))
 }
 
 /// A feature whose index cannot be trusted goes on with what it had (contract §6).

@@ -23,7 +23,7 @@ pub struct FeatureState {
     pub standing: Standing,
     /// Every version of the index with what came of it; empty where the index was refused.
     pub attempts: Vec<Attempt>,
-    /// Where the feature lives, as far as a signature vouches for it.
+    /// Where a domain feature lives, as far as a signature vouches for it.
     pub mount: Option<Mount>,
     /// The feature that has its URL prefix.
     pub conflict: Option<FeatureId>,
@@ -45,6 +45,8 @@ pub struct IndexFacts {
     pub desired: Version,
     /// The key that signed it.
     pub key_id: String,
+    /// The versions that it takes back.
+    pub revoked: Vec<Version>,
 }
 
 /// Why there is no verified index.
