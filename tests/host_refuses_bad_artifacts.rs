@@ -423,3 +423,21 @@ fn a_directory_under_a_good_name_with_the_content_of_another_feature_serves_noth
     assert_eq!(host.health("copy")["index"]["refused"]["code"], "index-feature-id");
     assert_eq!(host.get("/_assets/copy/1.0.0/entry.js").status, 404);
 }
+
+#[test]
+fn a_facet_with_a_mount_owns_no_address_good_or_bad() {
+    let tree = Tree::new();
+    let mount = json!({ "pathPrefix": "/taken", "domElementId": "root" });
+    for id in ["good-facet", "bad-facet"] {
+        tree.publish(&Version::facet(id, GOOD).with_field("mount", mount.clone()));
+    }
+    fs::remove_file(tree.path("bad-facet/1.0.0/chunk.js")).unwrap();
+    let host = Setup::of(&tree).start();
+    assert_eq!(host.serving("good-facet").as_deref(), Some(GOOD));
+    assert_eq!(host.health("bad-facet")["state"], "nothing-to-serve");
+    assert_eq!(host.get("/taken").status, 404);
+    tree.publish(&Version::domain("owner", GOOD, "/taken"));
+    host.signal(Signal::HUP);
+    host.wait_until_serving("owner", GOOD);
+    assert_eq!(host.get("/taken").status, 200);
+}

@@ -18,10 +18,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use pilar_artifact::index::IndexEntry;
-use pilar_artifact::manifest::FeatureType;
+use pilar_artifact::manifest::{FeatureType, Mount};
 use pilar_artifact::select::select;
 use pilar_artifact::verify::{self, Context};
-use pilar_artifact::{FeatureId, Limits, ReleaseIndex, TrustedKeys};
+use pilar_artifact::{FeatureId, Limits, Manifest, ReleaseIndex, TrustedKeys};
 use pilar_store::FeatureDir;
 use rayon::prelude::*;
 use semver::Version;
@@ -145,7 +145,7 @@ impl Catalog {
             },
         };
         let mount = match &picked {
-            Some(loaded) => loaded.manifest.mount.clone(),
+            Some(loaded) => domain_mount(&loaded.manifest),
             None => signed_mount(&source, &index, context)
                 .or_else(|| before.and_then(|state| state.mount.clone())),
         };
@@ -236,13 +236,18 @@ fn signed_mount(
     source: &FeatureDir,
     index: &ReleaseIndex,
     context: &Context<'_>,
-) -> Option<pilar_artifact::manifest::Mount> {
+) -> Option<Mount> {
     index
         .versions
         .iter()
         .filter(|entry| entry.version <= index.active_version)
         .find_map(|entry| verify::manifest(source, index, entry, context).ok())
-        .and_then(|manifest| manifest.mount)
+        .and_then(|manifest| domain_mount(&manifest))
+}
+
+/// Only a domain feature owns a URL prefix; what else may have a `mount` is embedded by others.
+fn domain_mount(manifest: &Manifest) -> Option<Mount> {
+    manifest.mount.clone().filter(|_| manifest.feature_type == FeatureType::Domain)
 }
 
 /// Equal prefixes: whoever held it keeps it, otherwise the lower id (contract §6).
@@ -251,11 +256,7 @@ fn settle_conflicts(
     before: &BTreeMap<FeatureId, FeatureState>,
 ) {
     let prefix_of = |state: &FeatureState| {
-        let domain = state
-            .picked
-            .as_ref()
-            .is_some_and(|loaded| loaded.manifest.feature_type == FeatureType::Domain);
-        let mount = state.mount.as_ref().filter(|_| domain)?;
+        let mount = state.mount.as_ref().filter(|_| state.picked.is_some())?;
         Some(mount.path_prefix.trim_end_matches('/').to_owned())
     };
     let held = |id: &FeatureId, prefix: &str| {
