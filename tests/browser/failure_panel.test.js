@@ -25,7 +25,7 @@ test('a feature that throws is replaced by a panel that says who, and how to ask
   const { page, problems } = await open(t);
   await page.goto('/throws');
   await panel(page).getByRole('heading', { name: 'Night report' }).waitFor();
-  const text = await panel(page).innerText();
+  const text = await panel(page).evaluate((element) => element.shadowRoot.querySelector('section').textContent);
   assert.match(text, /This part could not start\./);
   assert.match(text, /Version 1\.0\.0, snapshot \S+, reference [2-9A-Z]{3}-[2-9A-Z]{3}/);
   const [reference] = text.match(/[2-9A-Z]{3}-[2-9A-Z]{3}/);
