@@ -18,7 +18,11 @@ function checkout(t) {
   for (const installed of ['examples/feature-patientlist/node_modules', 'sdk/shared/node_modules']) {
     const [from, to] = [join(REPOSITORY, installed), join(root, installed)];
     mkdirSync(to);
-    for (const name of readdirSync(from)) symlinkSync(join(from, name), join(to, name));
+    for (const name of readdirSync(from)) {
+      // npm's record of what it installed is read as a file, the packages are only resolved.
+      if (name === '.package-lock.json') cpSync(join(from, name), join(to, name), { preserveTimestamps: true });
+      else symlinkSync(join(from, name), join(to, name));
+    }
   }
   return root;
 }
