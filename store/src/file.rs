@@ -46,11 +46,13 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
 
 /// Makes a directory; one that is there already is fine.
 pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(path)
-        .map_err(StoreError::io("make the directory", path))
+    DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(|error| {
+        if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) {
+            StoreError::NotADirectory { path: path.to_owned() }
+        } else {
+            StoreError::io("make the directory", path)(error)
+        }
+    })
 }
 
 /// Removes a directory with everything in it; that it is not there is fine.

@@ -83,7 +83,7 @@ pub(crate) fn run(
         return Err(Problem::new("node-missing", message, remedy));
     }
     let workshop = Workshop::open(&arguments.artifacts, environment, &stop, *ui)?;
-    let session = Session { sources, workshop, stop: &stop, ui };
+    let session = Session { sources, workshop, failed: BTreeSet::new(), stop: &stop, ui };
     session.run(&program, arguments.port)?;
     Ok(Outcome::new("Stopped.", json!({ "event": "stopped" })))
 }
@@ -91,6 +91,8 @@ pub(crate) fn run(
 struct Session<'a> {
     sources: Vec<Source>,
     workshop: Workshop<'a>,
+    /// The features whose last round failed.
+    failed: BTreeSet<usize>,
     stop: &'a AtomicBool,
     ui: &'a Ui,
 }
@@ -152,7 +154,12 @@ impl Session<'_> {
         }
         let id = source.id();
         let milliseconds = since.elapsed().as_millis();
+        let had_failed = self.failed.remove(&position);
         match update {
+            Ok(Update::Unchanged) if had_failed => self.ui.event(
+                format!("{id} is again what is published"),
+                &json!({ "event": "unchanged", "featureId": id }),
+            ),
             Ok(Update::Unchanged) => {}
             Ok(Update::Published(version)) => self.ui.event(
                 format!("{id} {version} published in {milliseconds} ms"),
@@ -163,7 +170,10 @@ impl Session<'_> {
                     "milliseconds": milliseconds as u64,
                 }),
             ),
-            Err(problem) => self.ui.problem(&problem),
+            Err(problem) => {
+                self.failed.insert(position);
+                self.ui.problem(&problem);
+            }
         }
     }
 
