@@ -7,9 +7,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pilar_artifact::FeatureId;
 use pilar_artifact::select::Outcome;
+use pilar_artifact::verify::Report;
 use tokio::sync::watch;
 
-use crate::catalog::{Catalog, FeatureState, IndexTrouble, Now, Settings, Standing};
+use crate::catalog::{Catalog, FeatureState, Now, Settings, Standing};
 use crate::http::ResourceError;
 use crate::shell::{Sdk, Site};
 use crate::snapshot::Snapshot;
@@ -113,13 +114,10 @@ fn differs(old: &FeatureState, new: &FeatureState) -> bool {
 }
 
 fn refusals(state: &FeatureState) -> impl Iterator<Item = String> + '_ {
-    let index = match &state.index {
-        Ok(_) => None,
-        Err(IndexTrouble::Rejected(rejection)) => Some(rejection.to_string()),
-        Err(IndexTrouble::Directory(message)) => {
-            Some(format!("{}: the directory could not be opened: {message}", state.id))
-        }
-    };
+    let index = state.index.as_ref().err().map(|trouble| {
+        let Report { code, step, check, file, message, .. } = trouble.report(&state.id);
+        format!("{file}: {message} (step {step}, {check}, code {code})")
+    });
     let versions = state.attempts.iter().filter_map(|attempt| match &attempt.outcome {
         Outcome::Rejected(rejection) => Some(rejection.to_string()),
         _ => None,

@@ -355,15 +355,16 @@ fn what_may_not_be_read_is_refused_and_said_so() {
         tree.publish(&Version::domain(id, GOOD, &format!("/{id}")));
     }
     let chmod = |path: &str, mode| {
-        fs::set_permissions(tree.path(path), fs::Permissions::from_mode(mode)).unwrap()
+        fs::set_permissions(tree.path(path), fs::Permissions::from_mode(mode)).unwrap();
     };
     chmod("closed-directory", 0o000);
     chmod("closed-version/1.0.0", 0o000);
     chmod("closed-file/1.0.0/chunk.js", 0o000);
-    let host = Setup::of(&tree).as_nobody().start();
+    let host = Setup::of(&tree).run_by_nobody().start();
     assert_neighbour_serves(&host, GOOD);
-    let health = host.health("closed-directory");
-    assert!(health["index"]["unreadable"].as_str().unwrap().contains("ermission"), "{health}");
+    let directory = host.health("closed-directory")["index"]["refused"].clone();
+    assert_eq!(directory["code"], "directory-unreadable", "{directory}");
+    assert_eq!(directory["file"], "closed-directory", "{directory}");
     let refused = |id: &str| host.health(id)["versions"][0]["refused"].clone();
     let version = refused("closed-version");
     assert_eq!(

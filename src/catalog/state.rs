@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use pilar_artifact::manifest::Mount;
 use pilar_artifact::select::Attempt;
+use pilar_artifact::verify::{Report, Step};
 use pilar_artifact::{FeatureId, Rejection};
 use semver::Version;
 
@@ -56,6 +57,24 @@ pub enum IndexTrouble {
     Rejected(Rejection),
     /// The directory could not be opened.
     Directory(String),
+}
+
+impl IndexTrouble {
+    /// The refusal as operators see it. That the directory could not be opened counts as step 1: its index
+    /// could not be read.
+    pub fn report(&self, feature: &FeatureId) -> Report {
+        match self {
+            Self::Rejected(rejection) => rejection.report(),
+            Self::Directory(message) => Report {
+                code: "directory-unreadable".to_owned(),
+                step: Step::IndexRead.number(),
+                check: Step::IndexRead.name().to_owned(),
+                file: feature.to_string(),
+                message: format!("the directory could not be opened: {message}"),
+                remedy: "let the user of this process read the artifacts directory".to_owned(),
+            },
+        }
+    }
 }
 
 /// How what serves compares to what was released.

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::Host;
 use super::reply::{RequestId, error};
-use crate::catalog::{FeatureState, IndexTrouble, Standing};
+use crate::catalog::{FeatureState, Standing};
 use crate::snapshot::Snapshot;
 
 /// The whole of `/_health`.
@@ -86,8 +86,6 @@ struct IndexHealth {
     key_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<Report>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unreadable: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -205,11 +203,13 @@ fn feature_health(state: &FeatureState) -> FeatureHealth {
                 sequence: Some(facts.sequence),
                 key_id: Some(facts.key_id.clone()),
                 refused: None,
-                unreadable: None,
             },
             Some(facts.desired.to_string()),
         ),
-        Err(trouble) => (index_trouble(trouble), None),
+        Err(trouble) => {
+            let refused = Some(trouble.report(&state.id));
+            (IndexHealth { sequence: None, key_id: None, refused }, None)
+        }
     };
     FeatureHealth {
         feature_id: state.id.to_string(),
@@ -226,14 +226,6 @@ fn feature_health(state: &FeatureState) -> FeatureHealth {
         versions: state.attempts.iter().map(version_health).collect(),
         conflict_with: state.conflict.as_ref().map(ToString::to_string),
     }
-}
-
-fn index_trouble(trouble: &IndexTrouble) -> IndexHealth {
-    let (refused, unreadable) = match trouble {
-        IndexTrouble::Rejected(rejection) => (Some(rejection.report()), None),
-        IndexTrouble::Directory(message) => (None, Some(message.clone())),
-    };
-    IndexHealth { sequence: None, key_id: None, refused, unreadable }
 }
 
 fn version_health(attempt: &Attempt) -> VersionHealth {
