@@ -319,6 +319,34 @@ fn an_artifacts_directory_that_vanishes_takes_nothing_with_it() {
 }
 
 #[test]
+fn an_artifacts_directory_that_is_made_anew_is_watched_anew() {
+    let tree = Tree::new();
+    tree.publish(&feature("1.0.0"));
+    let host = watching(&tree).start();
+    fs::rename(tree.artifacts(), tree.outside("away")).unwrap();
+    wait_for("the failure to show", || {
+        host.get("/_health").json()["refreshError"].is_string().then_some(())
+    });
+    fs::create_dir(tree.artifacts()).unwrap();
+    tree.publish(&feature("1.1.0"));
+    host.wait_until_serving("notes", "1.1.0");
+    tree.publish(&feature("1.2.0"));
+    host.wait_until_serving("notes", "1.2.0");
+}
+
+#[test]
+fn an_artifacts_directory_that_is_named_by_a_link_is_watched() {
+    let tree = Tree::new();
+    tree.publish(&feature("1.0.0"));
+    let link = tree.outside("link");
+    std::os::unix::fs::symlink(tree.artifacts(), &link).unwrap();
+    let host = watching(&tree).with("ARTIFACTS_DIR", link).start();
+    host.wait_until_serving("notes", "1.0.0");
+    tree.publish(&feature("1.1.0"));
+    host.wait_until_serving("notes", "1.1.0");
+}
+
+#[test]
 fn a_key_that_ends_while_the_host_runs_takes_nothing_out_and_lets_nothing_new_in() {
     let tree = Tree::new();
     tree.publish(&feature("1.0.0"));
@@ -337,8 +365,8 @@ fn a_key_that_ends_while_the_host_runs_takes_nothing_out_and_lets_nothing_new_in
 
 #[test]
 fn no_request_is_lost_while_versions_change() {
-    const CLIENTS: usize = 8;
-    const RELEASES: usize = 12;
+    const CLIENTS: usize = 48;
+    const RELEASES: usize = 8;
     let tree = Tree::new();
     tree.publish(&feature("1.0.0"));
     for driver in ["auto", "epoll"] {

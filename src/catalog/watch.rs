@@ -9,12 +9,14 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use inotify::{EventStream, Inotify, WatchDescriptor, WatchMask, Watches};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// Changes that come within this time of one another are one change.
 const QUIET: Duration = Duration::from_millis(50);
 /// A directory that never comes to rest is looked at all the same after this time.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// How long until the next look for a root that is gone: no event tells that it is back.
+const GONE: Duration = Duration::from_secs(1);
 
 /// Sends on `changed` whenever something below `root` changed and came to rest. Returns when `changed` is
 /// closed.
@@ -27,13 +29,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub async fn watch(root: PathBuf, changed: mpsc::Sender<()>) -> io::Result<()> {
     let inotify = Inotify::init()?;
     let mut watches = inotify.watches();
-    lay(&mut watches, &root);
+    let mut is_there = lay(&mut watches, &root);
     // What changed before there was a watch on it.
     let _ = changed.try_send(());
     let mut events = inotify.into_event_stream(vec![0; 16 * 1024])?;
     loop {
         let next = tokio::select! {
             event = next_event(&mut events) => event,
+            () = sleep(GONE), if !is_there => Ok(()),
             () = changed.closed() => return Ok(()),
         };
         next?;
@@ -45,7 +48,10 @@ pub async fn watch(root: PathBuf, changed: mpsc::Sender<()>) -> io::Result<()> {
                 _ => break,
             }
         }
-        lay(&mut watches, &root);
+        let was_there = std::mem::replace(&mut is_there, lay(&mut watches, &root));
+        if !was_there && !is_there {
+            continue;
+        }
         // A full queue holds a change that nobody has looked at yet: that look sees this one as well.
         if let Err(mpsc::error::TrySendError::Closed(())) = changed.try_send(()) {
             return Ok(());
@@ -61,27 +67,36 @@ async fn next_event(events: &mut EventStream<Vec<u8>>) -> io::Result<()> {
     }
 }
 
-/// Watches the root, each feature and each version. Directories that vanish take their watch with them.
-fn lay(watches: &mut Watches, root: &Path) {
+/// Watches the root, each feature and each version; says whether the root is there. Directories that vanish
+/// take their watch with them.
+fn lay(watches: &mut Watches, root: &Path) -> bool {
     let mut seen: HashSet<WatchDescriptor> = HashSet::new();
     let mut pending = vec![(root.to_path_buf(), 0)];
     while let Some((dir, depth)) = pending.pop() {
-        let mask = WatchMask::CLOSE_WRITE
+        let mut mask = WatchMask::CLOSE_WRITE
             | WatchMask::CREATE
             | WatchMask::DELETE
             | WatchMask::MOVE
             | WatchMask::ATTRIB
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF
-            | WatchMask::ONLYDIR
-            | WatchMask::DONT_FOLLOW;
+            | WatchMask::ONLYDIR;
+        if depth > 0 {
+            // Whoever configured the root may have named it by a link; what lies below comes from anywhere.
+            mask |= WatchMask::DONT_FOLLOW;
+        }
         match watches.add(&dir, mask) {
             Ok(descriptor) => {
                 if !seen.insert(descriptor) {
                     continue;
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if depth == 0 {
+                    return false;
+                }
+                continue;
+            }
             Err(error) => {
                 tracing::warn!(code = "watch-failed", dir = %dir.display(), %error,
                     "this directory is not watched; changes in it show at the next refresh");
@@ -98,4 +113,5 @@ fn lay(watches: &mut Watches, root: &Path) {
             }
         }
     }
+    true
 }
