@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -93,7 +93,11 @@ fn time_of_day() -> SystemTime {
 fn start_logging(production: bool) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colour = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that nobody reads any more is no reason to stop: the default would print about it, and panic.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     if production {
         builder.json().flatten_event(true).init();
     } else {
@@ -153,7 +157,12 @@ fn run(config: &Config) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        println!("pilar-host {VERSION} listens on http://localhost:{}", address.port());
+        // Whoever started this may not read it, which is no reason to stop.
+        let _ = writeln!(
+            std::io::stdout(),
+            "pilar-host {VERSION} listens on http://localhost:{}",
+            address.port()
+        );
         tokio::spawn(service::run(host.clone(), received));
         tokio::spawn(refreshing(control, host.clone(), config.clone(), signals.hangup));
         tokio::select! {

@@ -99,7 +99,7 @@ fn a_reply_that_is_under_way_is_finished() {
             client.send("GET", &feature().url("big.js"), &[]).unwrap();
         }
         host.signal(Signal::TERM);
-        wait_for("the listener to close", || ask(host.port, "/notes").is_none().then_some(()));
+        wait_for("the listener to close", || Client::connect(host.port).is_err().then_some(()));
         for client in &mut slow {
             let reply = client.receive("GET").unwrap();
             assert_eq!((reply.status, reply.body.len()), (200, feature().files["big.js"].len()));
@@ -190,4 +190,20 @@ fn signals_among_requests_and_refreshes_do_no_harm() {
     assert_eq!(host.serving("notes").as_deref(), Some("1.0.0"));
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let tree = tree();
+    let free = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let host = Setup::of(&tree).start_unheard(port);
+    for version in ["1.1.0", "1.2.0"] {
+        tree.publish(&Version::domain("notes", version, "/notes"));
+        host.signal(Signal::HUP);
+        host.wait_until_serving("notes", version);
+    }
+    let (status, _) = host.stop();
+    assert_eq!(status.code(), Some(0));
 }

@@ -63,7 +63,7 @@ impl Setup {
     }
 
     /// Runs it as a user whom permission bits bind, should the test run as root.
-    pub(crate) fn as_nobody(mut self) -> Self {
+    pub(crate) fn run_by_nobody(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
             self.command.gid(65534).uid(65534);
         }
@@ -98,6 +98,18 @@ impl Setup {
         );
         assert_eq!(line, listens);
         Host { child, port, log: Some(log) }
+    }
+
+    /// Starts it on `port` with nobody at the other end of its output.
+    pub(crate) fn start_unheard(self, port: u16) -> Host {
+        let mut setup = self.with("PORT", port.to_string());
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let other = writer.try_clone().expect("a pipe");
+        let child = setup.command.stdout(writer).stderr(other).spawn().expect("the host starts");
+        let host = Host { child, port, log: None };
+        wait_for("the host to listen", || Client::connect(port).ok());
+        host
     }
 
     /// Runs it where it is to end by itself. Should it not, the test fails.
