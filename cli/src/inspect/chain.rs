@@ -9,7 +9,7 @@ use pilar_artifact::json::parse_object;
 use pilar_artifact::operations::{Attribution, Channel, Operation, Window, apply};
 use pilar_artifact::select::{Outcome, select};
 use pilar_artifact::verify::{
-    self, Context, DropFiles, ReadArtifact, Step, VerifiedIndex, VerifiedVersion,
+    self, Context, DropFiles, Failure, ReadArtifact, Step, VerifiedIndex, VerifiedVersion,
 };
 use pilar_artifact::{FeatureId, MANIFEST_FILE, Rejection, ReleaseIndex, Sha256Digest};
 use semver::Version;
@@ -58,8 +58,10 @@ impl FeatureReport {
 }
 
 impl VersionReport {
-    pub(super) fn is_revoked(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Revoked { .. }))
+    /// Whether it was taken back, wherever in the index it stands.
+    fn is_revoked(&self) -> bool {
+        let refusal = self.verified.as_ref().err();
+        refusal.is_some_and(|refusal| matches!(refusal.failure(), Failure::Revoked(_)))
     }
 }
 

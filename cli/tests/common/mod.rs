@@ -94,7 +94,7 @@ impl Workspace {
 
     fn prepare(&self, mut command: Command, words: &[&str]) -> Command {
         command.args(words).current_dir(self.dir.path()).env_clear();
-        command.env("PATH", option_env!("PATH").unwrap_or("/usr/bin:/bin"));
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("SOURCE_DATE_EPOCH", "1760000000");
         command
     }

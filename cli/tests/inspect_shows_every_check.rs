@@ -1,5 +1,14 @@
 //! What `pilar inspect` promises.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected is to fail, and it makes its own surroundings"
+)]
+
 mod common;
 
 use common::{LAB, Workspace};

@@ -1,6 +1,15 @@
 //! What `pilar dev` promises. The host is a stand-in: it says where it listens and waits; the test answers
 //! `/_ready` in its place.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected is to fail, and it makes its own surroundings"
+)]
+
 mod common;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

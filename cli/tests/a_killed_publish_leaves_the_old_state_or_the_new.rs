@@ -3,6 +3,15 @@
 //!
 //! The faults are injected by strace, so every point is met exactly once on every machine.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected is to fail, and it makes its own surroundings"
+)]
+
 mod common;
 
 use std::os::unix::process::ExitStatusExt as _;
