@@ -113,13 +113,18 @@ impl<'a> Pages<'a> {
             .identity(text.into(), None)
             .build();
         }
-        let domains: Vec<_> = self
+        let mut domains: Vec<_> = self
             .features
             .values()
             .filter_map(FeatureState::serving)
             .filter(|loaded| loaded.manifest.feature_type == FeatureType::Domain)
             .filter_map(|loaded| Some((&loaded.manifest, loaded.manifest.mount.as_ref()?)))
             .collect();
+        // As in the bar; what is not in the bar comes after it, by id.
+        domains.sort_by_key(|(manifest, _)| {
+            let place = self.navigation.iter().position(|entry| entry.feature_id == manifest.id);
+            place.unwrap_or(usize::MAX)
+        });
         let body = html! {
             main id="pilar-main" tabindex="-1" class="pilar-start" {
                 h1 { "Start" }

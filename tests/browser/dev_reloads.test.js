@@ -54,7 +54,7 @@ test('a change in a feature without a build shows by itself, and a broken one ke
   const good = readFileSync(manifest, 'utf8');
   await page.evaluate(() => (window.marked = true));
   writeFileSync(manifest, '{ "id": "appointments",');
-  await dev.printed(/manifest\.json/);
+  await dev.printed(/^error: .*not valid JSON/);
   assert.equal(await page.evaluate(() => window.marked), true);
   await page.reload();
   await page.getByRole('heading', { name: 'Visits', exact: true }).waitFor();
@@ -81,7 +81,7 @@ test('a change in a facet, and in a feature built by Vite, shows on the page tha
 
   await page.evaluate(() => (window.marked = true));
   editFile(list, '<h1>People</h1>', '<h1>People</h1');
-  await dev.printed(/npm run build/);
+  await dev.printed(/^error: .*npm run build.* failed/);
   assert.equal(await page.evaluate(() => window.marked), true, 'source that does not build changes nothing');
   editFile(list, '<h1>People</h1', '<h1>Everybody</h1>');
   await page.getByRole('heading', { name: 'Everybody', exact: true }).waitFor();
