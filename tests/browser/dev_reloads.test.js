@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openPage, startBrowser } from './support/browser.js';
 import { REPOSITORY, cleanEnvironment, hostBinary, pilarBinary } from './support/environment.js';
+import { startHost } from './support/host.js';
 import { Running } from './support/process.js';
-import { editFile, temporaryDirectory } from './support/release.js';
+import { editFile, publishedFeatures, temporaryDirectory } from './support/release.js';
 
 const browser = await startBrowser({ after });
 
@@ -95,6 +96,18 @@ test('the start page learns of a feature that comes', async (t) => {
   await page.getByRole('main').getByRole('link', { name: 'Appointments' }).waitFor();
   editFile(join(root, 'examples/feature-appointments/manifest.json'), '"displayName": "Appointments"', '"displayName": "Visits"');
   await page.getByRole('main').getByRole('link', { name: 'Visits' }).waitFor();
+});
+
+test('pages of a production host never ask, though it watches too', async (t) => {
+  const host = await startHost(t, { artifacts: publishedFeatures(t), env: { HOT_REFRESH_WATCH: '1' } });
+  const { page } = await openPage(t, browser, { url: host.url });
+  const asked = [];
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await page.goto('/patientlist');
+  await page.getByText('Allergy: Morphine').waitFor();
+  assert.equal('liveReload' in JSON.parse(await page.locator('#pilar-bootstrap').textContent()), false);
+  assert.deepEqual(asked.filter((path) => path.startsWith('/_dev')), []);
+  assert.equal((await fetch(`${host.url}/_dev/snapshot?current=other`)).status, 404);
 });
 
 test('without Node it says so and serves the features that need no build', async (t) => {
