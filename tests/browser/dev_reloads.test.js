@@ -88,7 +88,7 @@ test('a change in a facet, and in a feature built by Vite, shows on the page tha
   await page.getByRole('heading', { name: 'Everybody', exact: true }).waitFor();
 });
 
-test('the start page learns of a feature that comes', async (t) => {
+test('the start page follows a change too', async (t) => {
   const root = checkout(t);
   const { url } = await startDev(t, root, ['examples/feature-appointments']);
   const { page } = await openPage(t, browser, { url });

@@ -1,18 +1,19 @@
 // `npm test`, or `node run.js keyboard.test.js` for one file: builds and publishes once what the
-// tests serve, runs them one file after another, and leaves nothing behind.
+// tests serve, runs them one file after another, and clears up.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { buildEverything } from './support/release.js';
 
-const here = dirname(new URL(import.meta.url).pathname);
+const here = import.meta.dirname;
 const named = process.argv.slice(2);
 const files = named.length > 0 ? named : readdirSync(here).filter((name) => name.endsWith('.test.js')).sort();
 
 const run = mkdtempSync(join(tmpdir(), 'pilar-browser-'));
 process.env.PILAR_TEST_RUN = run;
+// Ctrl-C reaches the tests as well; what they leave is cleared up below.
 process.on('SIGINT', () => {});
 try {
   buildEverything();
