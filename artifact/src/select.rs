@@ -68,10 +68,11 @@ pub fn select<T>(
     let mut serving = None;
     let mut attempts = Vec::with_capacity(index.versions.len());
     for entry in &index.versions {
-        let outcome = if entry.version > desired {
-            Outcome::AboveActive
-        } else if let Some(revoked) = &entry.revoked {
+        // Revoked comes first: a version that is taken back while active lies above the one that takes over.
+        let outcome = if let Some(revoked) = &entry.revoked {
             Outcome::Revoked { reason: revoked.reason.clone(), at: revoked.at }
+        } else if entry.version > desired {
+            Outcome::AboveActive
         } else if serving.is_some() {
             Outcome::Standby
         } else if let Some(floor) = floor_above(index, entry) {

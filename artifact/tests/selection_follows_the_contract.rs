@@ -105,9 +105,9 @@ proptest! {
         for (attempt, n) in selection.attempts.iter().zip((0..fates.len()).rev()) {
             prop_assert_eq!(&attempt.version, &numbered(n));
             let right = match &attempt.outcome {
-                Outcome::AboveActive => n > active,
+                Outcome::AboveActive => n > active && !fates[n].revoked,
                 Outcome::Revoked { reason, at } => {
-                    n <= active && fates[n].revoked && reason == "a fault" && *at == now()
+                    fates[n].revoked && reason == "a fault" && *at == now()
                 }
                 Outcome::Serving => expected == Some(n),
                 Outcome::Standby => expected.is_some_and(|serving| n < serving) && !fates[n].revoked,

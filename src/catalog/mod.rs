@@ -19,7 +19,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use pilar_artifact::index::IndexEntry;
 use pilar_artifact::manifest::{FeatureType, Mount};
-use pilar_artifact::select::select;
+use pilar_artifact::select::{Outcome, select};
 use pilar_artifact::verify::{self, Context};
 use pilar_artifact::{FeatureId, Limits, Manifest, ReleaseIndex, TrustedKeys};
 use pilar_store::FeatureDir;
@@ -149,15 +149,12 @@ impl Catalog {
             None => signed_mount(&source, &index, context)
                 .or_else(|| before.and_then(|state| state.mount.clone())),
         };
-        let revoked = index.versions.iter().filter(|entry| entry.revoked.is_some());
-        let revoked_versions = revoked.map(|entry| entry.version.clone()).collect();
         FeatureState {
             id,
             index: Ok(IndexFacts {
                 sequence: index.sequence,
                 desired: index.active_version,
                 key_id: verified.key_id,
-                revoked: revoked_versions,
             }),
             picked,
             standing,
@@ -194,13 +191,14 @@ impl Catalog {
     }
 }
 
-/// Whether the index takes the version back. That it lies above the active one is no excuse: where the active
-/// version is revoked, the next lower one becomes active.
+/// Whether the index takes the version back.
 fn is_revoked(loaded: &LoadedVersion, features: &BTreeMap<FeatureId, FeatureState>) -> bool {
-    features
-        .get(&loaded.manifest.id)
-        .and_then(|state| state.index.as_ref().ok())
-        .is_some_and(|facts| facts.revoked.contains(&loaded.manifest.version))
+    features.get(&loaded.manifest.id).is_some_and(|state| {
+        state.attempts.iter().any(|attempt| {
+            attempt.version == loaded.manifest.version
+                && matches!(attempt.outcome, Outcome::Revoked { .. })
+        })
+    })
 }
 
 /// A feature whose index cannot be trusted goes on with what it had (contract §6).
@@ -232,11 +230,7 @@ fn last_good(before: Option<&FeatureState>, index: &ReleaseIndex) -> Option<Arc<
 
 /// Where a feature with nothing to serve would live, so that its URLs say "come back later" and not "no such
 /// page". Only a signed manifest is believed.
-fn signed_mount(
-    source: &FeatureDir,
-    index: &ReleaseIndex,
-    context: &Context<'_>,
-) -> Option<Mount> {
+fn signed_mount(source: &FeatureDir, index: &ReleaseIndex, context: &Context<'_>) -> Option<Mount> {
     index
         .versions
         .iter()

@@ -46,8 +46,6 @@ pub struct IndexFacts {
     pub desired: Version,
     /// The key that signed it.
     pub key_id: String,
-    /// The versions that it takes back.
-    pub revoked: Vec<Version>,
 }
 
 /// Why there is no verified index.

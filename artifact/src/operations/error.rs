@@ -165,7 +165,7 @@ impl OperationError {
             Self::NotBelowActive { .. } => "to go on to a higher version, use release promote",
             Self::NoCanary => "name the version, or start a canary first",
             Self::NothingLeft => {
-                "publish a good version first; to take this one back all the same, say --even-if-nothing-serves"
+                "publish a good version first; only revoke goes on all the same, with --even-if-nothing-serves"
             }
             Self::FloorNotRaised { .. } => "name a higher version",
             Self::FloorAboveActive { .. } => "promote the version first, then raise the floor",

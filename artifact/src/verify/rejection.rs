@@ -243,7 +243,7 @@ impl Failure {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::Read(ReadError::Missing) => "publish the version again; a file did not arrive".into(),
+            Self::Read(ReadError::Missing) => "a file did not arrive: publish the version again under a new number".into(),
             Self::Read(ReadError::NotRegular) => "publish regular files; links are refused".into(),
             Self::Read(ReadError::TooLarge { .. }) | Self::VersionTooLarge { .. } => {
                 "make the artifact smaller, or raise the limit of this program".into()

@@ -57,6 +57,8 @@ impl Host {
         let mut command = Command::new(program);
         command
             .env("PORT", port.to_string())
+            // What is not released yet is for the one who works on it.
+            .env("HOST_BIND", "127.0.0.1")
             .env("ARTIFACTS_DIR", artifacts)
             .env("HOT_REFRESH_WATCH", "1")
             .env("FEATURE_TRUST_PUBLIC_KEYS_PATH", trusted_keys)
