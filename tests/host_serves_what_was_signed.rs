@@ -470,7 +470,7 @@ fn the_longest_prefix_owns_a_path() {
 }
 
 #[test]
-fn the_start_page_lists_domains_unless_it_is_told_to_lead_elsewhere() {
+fn the_start_page_lists_domains_in_the_order_of_the_navigation_or_leads_elsewhere() {
     let tree = full_tree();
     let host = Setup::of(&tree).start();
     let start = host.get("/");
@@ -481,7 +481,7 @@ fn the_start_page_lists_domains_unless_it_is_told_to_lead_elsewhere() {
         .skip(1)
         .filter_map(|rest| rest.split('"').next())
         .collect();
-    assert_eq!(links, ["/apple", "/patients/archive/", "/patients", "/zebra"]);
+    assert_eq!(links, ["/patients/archive/", "/patients", "/apple", "/zebra"]);
     drop(host);
 
     let host = Setup::of(&tree).with("HOST_ROOT_REDIRECT", "/patients?from=start").start();

@@ -1,7 +1,7 @@
 //! A small blocking HTTP client that shows the bytes as they came.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -28,7 +28,11 @@ pub(crate) struct Reply {
 
 impl Client {
     pub(crate) fn connect(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        Self::connect_to(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    pub(crate) fn connect_to(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Self { stream, received: Vec::new() })

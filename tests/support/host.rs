@@ -72,44 +72,27 @@ impl Setup {
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(mut self) -> Host {
-        let mut child = self
-            .command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the host starts");
+        self.command.stderr(Stdio::piped());
+        let mut child = self.spawn();
         let mut stderr = child.stderr.take().expect("piped");
         let log = std::thread::spawn(move || {
             let mut log = Vec::new();
             let _ = stderr.read_to_end(&mut log);
             String::from_utf8_lossy(&log).into_owned()
         });
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("stdout is readable");
-        let port = line.trim_end().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let Some(port) = port else {
-            let _ = child.wait();
-            panic!("the host did not start: {line}{}", log.join().unwrap_or_default());
-        };
-        let listens = format!(
-            "pilar-host {} listens on http://localhost:{port}\n",
-            env!("CARGO_PKG_VERSION")
-        );
-        assert_eq!(line, listens);
-        Host { child, port, log: Some(log) }
+        Host::listening(child, Some(log))
     }
 
-    /// Starts it on `port` with nobody at the other end of its output.
-    pub(crate) fn start_unheard(self, port: u16) -> Host {
-        let mut setup = self.with("PORT", port.to_string());
+    /// Starts it with nobody at the other end of its log.
+    pub(crate) fn start_unheard(mut self) -> Host {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let other = writer.try_clone().expect("a pipe");
-        let child = setup.command.stdout(writer).stderr(other).spawn().expect("the host starts");
-        let host = Host { child, port, log: None };
-        wait_for("the host to listen", || Client::connect(port).ok());
-        host
+        self.command.stderr(writer);
+        Host::listening(self.spawn(), None)
+    }
+
+    fn spawn(&mut self) -> Child {
+        self.command.stdout(Stdio::piped()).spawn().expect("the host starts")
     }
 
     /// Runs it where it is to end by itself. Should it not, the test fails.
@@ -129,6 +112,22 @@ impl Setup {
 }
 
 impl Host {
+    /// A host that says where it listens. What it says after that goes nowhere.
+    fn listening(mut child: Child, log: Option<JoinHandle<String>>) -> Self {
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("stdout is readable");
+        let port = line.trim_end().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let Some(port) = port else {
+            let _ = child.wait();
+            let log = log.map(|log| log.join().unwrap_or_default()).unwrap_or_default();
+            panic!("the host did not start: {line}{log}");
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        assert_eq!(line, format!("pilar-host {version} listens on http://localhost:{port}\n"));
+        Self { child, port, log }
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.port).expect("the host accepts connections")
     }
