@@ -27,6 +27,8 @@ pub(crate) struct Finished {
 pub(crate) fn run(command: &mut Command, stop: Option<&AtomicBool>) -> io::Result<Finished> {
     let mut log = File::from(memfd_create("tool-output", MemfdFlags::CLOEXEC)?);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?);
+    // What it prints is shown later, and maybe not on a terminal.
+    command.env("NO_COLOR", "1").env_remove("FORCE_COLOR");
     let status = match stop {
         None => command.status()?,
         // A group of its own, so that a tool's children end with it.

@@ -181,7 +181,10 @@ impl Session<'_> {
         let pages: Vec<(String, String)> = self
             .sources
             .iter()
-            .filter_map(|source| {
+            .enumerate()
+            // Nothing may serve there; the problem is on the screen already.
+            .filter(|(position, _)| !self.failed.contains(position))
+            .filter_map(|(_, source)| {
                 let mount = source.manifest.mount.as_ref()?;
                 Some((source.id().to_string(), format!("{url}{}", mount.path_prefix)))
             })
