@@ -106,6 +106,13 @@ fn start_logging(production: bool) {
 }
 
 fn run(config: &Config) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before the first look at the artifacts, which may take a while: as the first process of a container, a
+    // program that has no handler is deaf to SIGTERM.
+    let mut signals = {
+        let _entered = runtime.enter();
+        Signals::new()?
+    };
     let limits = Limits::default();
     let coded = |error: &dyn std::fmt::Display, code: &str| format!("{error} (code {code})");
     let keys = keys::trusted(&config.trusted_keys, config.allow_dev_keys, &limits)
@@ -154,9 +161,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         request_id_prefix: RandomState::new().hash_one(started.monotonic) as u32,
         requests: AtomicU64::new(0),
     });
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut signals = Signals::new()?;
         // Whoever started this may not read it, which is no reason to stop.
         let _ = writeln!(
             std::io::stdout(),

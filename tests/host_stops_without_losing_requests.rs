@@ -29,12 +29,9 @@ fn tree() -> Tree {
 }
 
 /// Asks on a new connection.
-///
-/// One that has not asked yet at the very moment when draining begins is closed like any that is idle, so whoever
-/// meets that asks once more, as browsers do; that moment comes once.
 fn ask(port: u16, path: &str) -> Reply {
-    let try_once = || Client::connect(port)?.request("GET", path, &[]);
-    try_once().or_else(|_| try_once()).unwrap_or_else(|error| panic!("{path}: {error}"))
+    let reply = Client::connect(port).and_then(|mut client| client.request("GET", path, &[]));
+    reply.unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn is_draining(host: &Host) -> bool {

@@ -34,6 +34,16 @@ enum Activity {
     Lingering,
 }
 
+/// Which connections without a request are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Idle {
+    /// Those that were answered before. A client that has only just connected has its first request on
+    /// the way, and no reply yet that could have told it to go elsewhere.
+    AfterAnswer,
+    /// All of them.
+    Any,
+}
+
 /// How a wait for the service plane ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Waited<T> {
@@ -53,6 +63,8 @@ pub(super) struct Watch {
     since: Cell<u64>,
     late: Cell<bool>,
     cut: Cell<bool>,
+    /// Whether the client has ever asked for anything.
+    asked: Cell<bool>,
     holds_buffer: Cell<bool>,
     read: RefCell<Canceller>,
     waiting: RefCell<Option<Waker>>,
@@ -69,6 +81,7 @@ impl Watch {
             since,
             late: Cell::new(false),
             cut: Cell::new(false),
+            asked: Cell::new(false),
             holds_buffer: Cell::new(false),
             read: RefCell::new(Canceller::new()),
             waiting: RefCell::new(None),
@@ -151,6 +164,7 @@ impl Watch {
     }
 
     fn begin(&self, activity: Activity) {
+        self.asked.set(self.asked.get() || activity != Activity::Idle);
         self.activity.set(activity);
         self.since.set(self.clock.now());
     }
@@ -195,8 +209,9 @@ impl Watch {
         activity != Activity::Lingering
     }
 
-    fn end_if_idle(&self) {
-        if self.activity.get() == Activity::Idle {
+    fn end_if_idle(&self, whom: Idle) {
+        let spared = whom == Idle::AfterAnswer && !self.asked.get();
+        if self.activity.get() == Activity::Idle && !spared {
             // A request that has already arrived is still read and answered.
             socket::shut_down(self, Shutdown::Read);
         }
@@ -275,8 +290,8 @@ impl Registry {
     }
 
     /// Closes connections that wait for a request.
-    pub(super) fn end_idle(&self) {
-        self.each(Watch::end_if_idle);
+    pub(super) fn end_idle(&self, whom: Idle) {
+        self.each(|watch| watch.end_if_idle(whom));
     }
 
     /// Cuts all connections and returns how many had a request in flight.

@@ -22,7 +22,7 @@ use super::limits::Limits;
 use super::refusal::Refusal;
 use super::service::ServiceCall;
 use super::socket::{self, Socket};
-use super::watch::Registry;
+use super::watch::{Idle, Registry};
 
 /// What all workers are told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl<S: Lookup> Worker<S> {
                 Phase::Serve => {}
                 Phase::Drain => {
                     if !self.draining.replace(true) {
-                        self.registry.end_idle();
+                        self.registry.end_idle(Idle::AfterAnswer);
                     }
                 }
                 Phase::Finish | Phase::Abort => break phase,
@@ -122,7 +122,7 @@ impl<S: Lookup> Worker<S> {
 
     /// Waits for the connections to end and cuts what is left.
     async fn finish(&self, patience: Duration) -> usize {
-        self.registry.end_idle();
+        self.registry.end_idle(Idle::Any);
         self.wait_until_empty(patience).await;
         let in_flight = self.registry.cut_all();
         // Their tasks only have to notice; nothing waits for the client any more.

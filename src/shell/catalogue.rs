@@ -67,9 +67,6 @@ impl Catalogue {
     pub(super) fn new(features: &BTreeMap<FeatureId, FeatureState>, sdk: &Sdk) -> Self {
         let mut map = ImportMap::default();
         let mut records = BTreeMap::new();
-        for (specifier, file) in sdk.imports() {
-            map.imports.insert(specifier.to_owned(), file.url.clone());
-        }
         for file in sdk.modules() {
             map.integrity.insert(file.url.clone(), file.integrity.clone());
         }
@@ -88,6 +85,10 @@ impl Catalogue {
             if loaded.manifest.feature_type != FeatureType::Shared {
                 records.insert(loaded.manifest.id.to_string(), FeatureRecord::new(loaded));
             }
+        }
+        // Last, so that no package takes the place of the host's own SDK.
+        for (specifier, file) in sdk.imports() {
+            map.imports.insert(specifier.to_owned(), file.url.clone());
         }
         Self { import_map: script_json(&map), features: records }
     }

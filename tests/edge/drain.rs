@@ -48,6 +48,8 @@ fn requests_are_served_while_draining_and_each_reply_says_close() {
         let addr = server.addr;
         let mut early = Client::connect(addr);
         early.get("/page");
+        let mut fresh = Client::connect(addr);
+        until(|| server.edge().counters().connections_open == 2);
         let (sender, drained) = mpsc::channel();
         let draining = thread::spawn(move || {
             let cut = server.drain(Duration::from_secs(2));
@@ -56,6 +58,8 @@ fn requests_are_served_while_draining_and_each_reply_says_close() {
         });
         // Closed at the beginning of the drain, so from here on it is draining.
         assert!(early.is_closed());
+        // It connected before and has not asked yet: its first request is still answered.
+        assert_eq!(fresh.get("/page").header("connection"), Some("close"), "{setup:?}");
         for target in ["/page", "/service/echo", "/large", "/nowhere"] {
             let mut client = Client::connect(addr);
             let reply = client.get(target);
