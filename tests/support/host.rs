@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -17,6 +18,8 @@ use super::{Client, PATIENCE, Reply, wait_for};
 #[derive(Debug)]
 pub(crate) struct Setup {
     command: Command,
+    /// A second name of the program, for as long as it takes to start it.
+    link: Option<PathBuf>,
 }
 
 /// A host that is running. It ends with the test.
@@ -40,7 +43,7 @@ impl Setup {
     pub(crate) fn bare() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pilar-host"));
         command.env_clear().stdin(Stdio::null());
-        Self { command }
+        Self { command, link: None }
             .with("HOST_BIND", "127.0.0.1")
             .with("PORT", "0")
             .with("HOST_DRAIN_SECONDS", "0")
@@ -65,7 +68,18 @@ impl Setup {
     /// Runs it as a user whom permission bits bind, should the test run as root.
     pub(crate) fn run_by_nobody(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
-            self.command.gid(65534).uid(65534);
+            // The build may lie in a directory that is root's alone.
+            let reachable = std::env::temp_dir().join(format!("pilar-host-{}", std::process::id()));
+            let built = env!("CARGO_BIN_EXE_pilar-host");
+            let linked = std::fs::hard_link(built, &reachable);
+            linked
+                .or_else(|_| std::fs::copy(built, &reachable).map(drop))
+                .expect("a reachable host");
+            let mut command = Command::new(&reachable);
+            command.env_clear().stdin(Stdio::null()).gid(65534).uid(65534);
+            command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            self.command = command;
+            self.link = Some(reachable);
         }
         self
     }
@@ -92,7 +106,11 @@ impl Setup {
     }
 
     fn spawn(&mut self) -> Child {
-        self.command.stdout(Stdio::piped()).spawn().expect("the host starts")
+        let child = self.command.stdout(Stdio::piped()).spawn().expect("the host starts");
+        if let Some(link) = self.link.take() {
+            std::fs::remove_file(link).expect("the second name goes");
+        }
+        child
     }
 
     /// Runs it where it is to end by itself. Should it not, the test fails.
