@@ -1,7 +1,8 @@
 //! The trusted keys of this host (contract §5).
 
-use std::io;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use pilar_artifact::keys::KeysError;
 use pilar_artifact::{Limits, TrustedKeys};
@@ -25,7 +26,7 @@ pub fn trusted(
             ("FEATURE_TRUST_PUBLIC_KEYS_JSON".to_owned(), text.clone().into_bytes())
         }
         KeySource::File(path) => {
-            let bytes = std::fs::read(path)
+            let bytes = read(path, limits.json_bytes)
                 .map_err(|source| TrustError::Unreadable { path: path.clone(), source })?;
             (path.display().to_string(), bytes)
         }
@@ -46,6 +47,17 @@ pub fn trusted(
         }
     }
     Ok(keys)
+}
+
+/// Reads a regular file, up to one byte more than `limit`: a longer one is refused as too large, and a pipe
+/// would never end.
+fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn is_dev_key(id: &str) -> bool {

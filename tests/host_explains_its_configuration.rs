@@ -228,6 +228,11 @@ fn a_dev_key_counts_only_where_it_is_asked_for_and_never_in_production() {
     drop(host);
     let production = with(&only_dev).with(allow, "1").with("NODE_ENV", "production").ends();
     assert_refused(&production, FAILED, &["keys-only-dev"]);
+    // What is nearly production must not be development.
+    for near in ["Production", "prod", "PRODUCTION", "producton"] {
+        let refused = with(&only_dev).with(allow, "1").with("NODE_ENV", near).ends();
+        assert_refused(&refused, WRONG_USE, &["NODE_ENV", near, "config-bad-value"]);
+    }
 
     for setup in [
         with(&also_dev.to_string()),

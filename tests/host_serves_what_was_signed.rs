@@ -54,6 +54,7 @@ fn patients() -> Version {
         .with_file("big.js.gz", gzip(&script))
         .with_file("big.js", script)
         .with_file("server.js", "export const find = () => \"secret of the server\";\n")
+        .with_file("server.js.map", "{ \"sourcesContent\": [\"secret of the server\"] }")
         .with_file("server.js.gz", gzip(b"export const find = () => \"secret of the server\";\n"))
         .with_file("img/logo.svg", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>")
         .with_file("entry.js.map", "{}")
@@ -215,6 +216,9 @@ fn every_file_that_is_listed_for_browsers_is_served_byte_for_byte_and_for_ever()
         for (name, content_type) in types {
             let reply = host.get(&versions[0].url(name));
             assert_eq!(reply.header("content-type"), Some(content_type), "{name}");
+            // Opened as a page of its own, a document of an artifact runs nothing.
+            let policy = reply.header("content-security-policy").unwrap_or_default();
+            assert_eq!(policy.contains("sandbox"), name.ends_with(".svg"), "{name}: {policy}");
         }
     });
 }
@@ -263,6 +267,7 @@ fn what_is_not_listed_for_browsers_is_not_there() {
         "/_assets/patients/releases.json",
         "/_assets/patients/1.2.0/server.js",
         "/_assets/patients/1.2.0/server.js.gz",
+        "/_assets/patients/1.2.0/server.js.map",
         "/_assets/patients/1.2.0/big.js.br",
         "/_assets/patients/1.2.0/",
         "/_assets/patients/1.2.0/ENTRY.JS",

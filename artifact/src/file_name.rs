@@ -7,6 +7,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::text;
+
 /// A relative path below a version directory that can only ever name a file below it.
 ///
 /// Segments are separated by `/`; none is empty, `.` or `..`, starts or ends with white space, and no
@@ -47,37 +49,31 @@ impl FileName {
 impl FromStr for FileName {
     type Err = FileNameError;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |problem| FileNameError { found: text.chars().take(120).collect(), problem };
-        if text.is_empty() {
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let refuse = |problem| FileNameError { found: name.chars().take(120).collect(), problem };
+        if name.is_empty() {
             return Err(refuse("it is empty"));
         }
-        if text.len() > MAX_BYTES {
+        if name.len() > MAX_BYTES {
             return Err(refuse("it is longer than 512 bytes"));
         }
-        if text.starts_with('/') {
+        if name.starts_with('/') {
             return Err(refuse("it is absolute"));
         }
-        if text.chars().any(|c| is_invisible(c) || r#"\%?#:"<>|*"#.contains(c)) {
+        if name.chars().any(|c| text::is_invisible(c) || r#"\%?#:"<>|*"#.contains(c)) {
             return Err(refuse(r#"it holds an invisible character or one of \ % ? # : " < > | *"#));
         }
-        if text.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        if name.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(refuse("a segment is empty, \".\" or \"..\""));
         }
-        if text.split('/').any(|segment| segment.trim() != segment) {
+        if name.split('/').any(|segment| segment.trim() != segment) {
             return Err(refuse("a segment starts or ends with white space"));
         }
-        if text.split('/').count() > MAX_SEGMENTS {
+        if name.split('/').count() > MAX_SEGMENTS {
             return Err(refuse("it has more than 16 segments"));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(name.to_owned()))
     }
-}
-
-/// Control characters, and those of Unicode that show nothing or turn the direction of what follows.
-fn is_invisible(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl TryFrom<String> for FileName {

@@ -25,6 +25,7 @@ pub mod schema;
 pub mod select;
 pub mod signature;
 pub mod signing;
+pub mod text;
 pub mod verify;
 
 pub use digest::Sha256Digest;

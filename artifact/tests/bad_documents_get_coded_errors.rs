@@ -470,6 +470,22 @@ fn bad_keys(codes: &mut Codes) {
 }
 
 #[test]
+fn what_an_unsigned_document_says_cannot_pass_for_a_line_of_the_log() {
+    let id =
+        format!("x\n2026-11-21T00:00:00Z  INFO serving \u{1b}[2J\u{202e}{}", "k".repeat(900_000));
+    let mut signature = MemoryArtifact::published().index_document()["signature"].clone();
+    signature["keyId"] = json!(id);
+    let rejection =
+        verify_index(&with_signature(Some(signature)), &context(&trusted())).unwrap_err();
+    assert_eq!(rejection.code(), "key-unknown");
+    for shown in [rejection.to_string(), rejection.report().message] {
+        assert!(shown.len() < 1000, "{} bytes", shown.len());
+        assert!(!shown.contains(['\n', '\u{1b}', '\u{202e}']), "{shown}");
+        assert!(shown.contains(r"x\n2026") && shown.contains('…'), "{shown}");
+    }
+}
+
+#[test]
 fn a_key_is_trusted_in_all_four_forms_until_its_end() {
     let pem = key().public_key_pem().unwrap();
     let der: String = pem.lines().filter(|line| !line.starts_with('-')).collect();

@@ -42,6 +42,13 @@ fn every_bad_field_of_a_manifest_is_named() {
         ("field mount.pathPrefix", "\"//\"", |m| m["mount"]["pathPrefix"] = json!("//evil")),
         ("field mount.pathPrefix", "dot segment", |m| m["mount"]["pathPrefix"] = json!("/a/../b")),
         ("field mount.pathPrefix", "\"_\"", |m| m["mount"]["pathPrefix"] = json!("/_admin")),
+        ("field mount.pathPrefix", "routes of the host", |m| {
+            m["mount"]["pathPrefix"] = json!("/api/a")
+        }),
+        ("field mount.pathPrefix", "routes of the host", |m| {
+            m["mount"]["pathPrefix"] = json!("/rpc")
+        }),
+        ("field mount.domElementId", "shell", |m| m["mount"]["domElementId"] = json!("pilar-main")),
         ("field mount.pathPrefix", "letters", |m| m["mount"]["pathPrefix"] = json!("/%5fadmin")),
         ("field mount.pathPrefix", "256", |m| {
             m["mount"]["pathPrefix"] = json!(format!("/{}", "a".repeat(256)))

@@ -66,7 +66,9 @@ pub(super) fn load(
     let not_stored = |error: &dyn std::fmt::Display| {
         Rejection::not_stored(&index.feature_id, &entry.version, error.to_string())
     };
-    let label = format!("pilar:{}:{}", index.feature_id, entry.version);
+    let mut label = format!("pilar:{}:{}", index.feature_id, entry.version);
+    // The kernel takes 249 bytes; it is a name for people alone, and all of it is ASCII.
+    label.truncate(200);
     let mut sealer = Sealer::new(&label).map_err(|error| not_stored(&error))?;
     let verified = verify::version(source, index, &entry.version, context, &mut sealer)?;
     let files = sealer.seal().map_err(|error| not_stored(&error))?;
@@ -94,9 +96,12 @@ fn assets(manifest: &Manifest, files: Vec<SealedFile>) -> Result<Vec<Asset>, Res
     let mut assets = Vec::with_capacity(files.len());
     for file in files.iter().filter(|file| is_public(manifest, &file.name, &by_name)) {
         let content_type = content_type_of(file.name.as_str());
-        let mut resource = Resource::builder(StatusCode::OK, content_type, CachePolicy::Immutable)
-            .negotiable()
-            .identity(file.bytes.clone(), Some(*file.sha256.as_bytes()));
+        let mut resource =
+            Resource::builder(StatusCode::OK, content_type, CachePolicy::Immutable).negotiable();
+        if is_document(content_type) {
+            resource = resource.header("content-security-policy", DOCUMENT_POLICY)?;
+        }
+        resource = resource.identity(file.bytes.clone(), Some(*file.sha256.as_bytes()));
         for (suffix, encoding) in VARIANTS {
             let name = format!("{}.{suffix}", file.name);
             if let Some(variant) = by_name.get(name.as_str()) {
@@ -110,12 +115,20 @@ fn assets(manifest: &Manifest, files: Vec<SealedFile>) -> Result<Vec<Asset>, Res
     Ok(assets)
 }
 
-/// Whether browsers may have a file: not the server's code, and not a variant, which is served in the
-/// name of the file it is a variant of.
+/// What a file may do that is opened as a page of its own: nothing. Pages are the shell's alone.
+const DOCUMENT_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
+
+fn is_document(content_type: &str) -> bool {
+    ["html", "xml", "pdf"].iter().any(|kind| content_type.contains(kind))
+}
+
+/// Whether browsers may have a file: not the server's code, nor its source map, and not a variant, which is
+/// served in the name of the file it is a variant of.
 fn is_public(manifest: &Manifest, name: &FileName, files: &BTreeMap<&str, &SealedFile>) -> bool {
     let server = manifest.server_functions.as_ref().and_then(|functions| functions.module.as_ref());
     let is_server = server.is_some_and(|module| {
         name == module
+            || module.with_suffix("map").as_ref() == Some(name)
             || VARIANTS.iter().any(|(suffix, _)| module.with_suffix(suffix).as_ref() == Some(name))
     });
     let is_variant = VARIANTS.iter().any(|(suffix, _)| {

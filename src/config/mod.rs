@@ -100,7 +100,7 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn config(&self) -> Result<Config, ConfigError> {
-        let production = self.text("NODE_ENV").as_deref() == Some("production");
+        let production = self.production()?;
         if production && self.flag("ALLOW_UNAUTHENTICATED_ADMIN")? {
             return Err(ConfigError::RefusedInProduction { name: "ALLOW_UNAUTHENTICATED_ADMIN" });
         }
@@ -133,6 +133,23 @@ impl Values<'_> {
                 bytes: self.number("FEATURE_RETAIN_MAX_BYTES")?,
             },
         })
+    }
+
+    /// What is nearly `production` must not quietly be development, where dev keys may be trusted.
+    fn production(&self) -> Result<bool, ConfigError> {
+        let Some(value) = self.text("NODE_ENV") else { return Ok(false) };
+        let lower = value.to_ascii_lowercase();
+        let near =
+            lower.starts_with("prod") || strsim::damerau_levenshtein(&lower, "production") <= 2;
+        match (value.as_str(), near) {
+            ("production", _) => Ok(true),
+            (_, true) => Err(ConfigError::BadValue {
+                name: "NODE_ENV",
+                value,
+                allowed: "\"production\" in exactly this spelling, or another word".to_owned(),
+            }),
+            (_, false) => Ok(false),
+        }
     }
 
     fn trusted_keys(&self) -> Result<KeySource, ConfigError> {

@@ -117,6 +117,9 @@ fn check_mount(mount: &Mount) -> Result<(), ManifestProblem> {
         if index == 0 && segment.starts_with('_') {
             return refuse("its first segment starts with \"_\", which is kept for the host");
         }
+        if index == 0 && matches!(segment, "api" | "rpc") {
+            return refuse("\"/api\" and \"/rpc\" are routes of the host");
+        }
         if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b)) {
             return refuse("use letters, digits and - . _ ~ only");
         }
@@ -127,6 +130,12 @@ fn check_mount(mount: &Mount) -> Result<(), ManifestProblem> {
         return Err(ManifestProblem::new(
             "mount.domElementId",
             "use 1 to 128 letters, digits and - _ : . only",
+        ));
+    }
+    if id.starts_with("pilar-") {
+        return Err(ManifestProblem::new(
+            "mount.domElementId",
+            "\"pilar-\" ids belong to the shell",
         ));
     }
     Ok(())

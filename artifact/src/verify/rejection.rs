@@ -11,7 +11,7 @@ use crate::index::{IndexProblem, Revocation};
 use crate::json::JsonError;
 use crate::manifest::ManifestProblem;
 use crate::signature::SignatureError;
-use crate::{FeatureId, Sha256Digest};
+use crate::{FeatureId, RELEASES_FILE, Sha256Digest, text};
 
 /// A refusal: which check failed, on which file, why, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +74,11 @@ impl Rejection {
         &self.0.failure
     }
 
+    /// What went wrong, in words that are fit for a log line.
+    pub fn message(&self) -> String {
+        text::for_people(&self.0.failure.to_string())
+    }
+
     /// The stable code, for machines and search engines.
     pub fn code(&self) -> &'static str {
         self.0.failure.code()
@@ -81,7 +86,13 @@ impl Rejection {
 
     /// What to do about it.
     pub fn remedy(&self) -> String {
-        self.0.failure.remedy()
+        match self.0.failure {
+            // An index is made by the tool, and has no source to correct.
+            Failure::Json(_) | Failure::Schema(_) if self.0.file == RELEASES_FILE => {
+                "restore the last good releases.json, or publish again with pilar".into()
+            }
+            _ => self.0.failure.remedy(),
+        }
     }
 
     /// The refusal as JSON shows it.
@@ -91,7 +102,7 @@ impl Rejection {
             step: self.0.step.number(),
             check: self.0.step.name().to_owned(),
             file: format!("{}/{}", self.0.feature, self.0.file),
-            message: self.0.failure.to_string(),
+            message: self.message(),
             remedy: self.remedy(),
         }
     }
@@ -104,7 +115,7 @@ impl fmt::Display for Rejection {
             "{}/{}: {} (step {}, {}, code {})",
             self.0.feature,
             self.0.file,
-            self.0.failure,
+            self.message(),
             self.0.step.number(),
             self.0.step.name(),
             self.code()
@@ -252,9 +263,10 @@ impl Failure {
                 "let the user of this process read the artifacts directory".into()
             }
             Self::Signature(error) => error.remedy().into(),
-            Self::Json(_) | Self::Schema(_) | Self::Index(_) => {
+            Self::Json(_) | Self::Schema(_) => {
                 "correct the source manifest and publish it again with pilar".into()
             }
+            Self::Index(_) => "restore the last good releases.json, or publish again with pilar".into(),
             Self::NotListed => "publish the version, or name one that the index lists".into(),
             Self::Revoked(_) => "publish a new version; a revoked one never serves again".into(),
             Self::ManifestHash { .. } | Self::FileHash { .. } | Self::ServerFunctionsHash { .. } => {
