@@ -96,7 +96,7 @@ pub const VARIABLES: &[Variable] = &[
         kind: Kind::Text,
         default: None,
         state: State::Active,
-        doc: "`production` turns on JSON logs and refuses settings that are for development.",
+        doc: "`production`, in exactly this spelling, turns on JSON logs and refuses settings that are for development.",
     },
     Variable {
         name: "ARTIFACTS_DIR",
@@ -124,7 +124,7 @@ pub const VARIABLES: &[Variable] = &[
         kind: Kind::Path,
         default: None,
         state: State::Active,
-        doc: "A file of trusted keys.",
+        doc: "A file of trusted keys; read at the start, so a new key needs a restart.",
     },
     Variable {
         name: "FEATURE_ALLOW_INSECURE_DEV_KEYS",
@@ -180,7 +180,7 @@ pub const VARIABLES: &[Variable] = &[
         kind: Kind::Number { min: 0, max: 3600 },
         default: Some("10"),
         state: State::Active,
-        doc: "Seconds for which requests are finished after SIGTERM.",
+        doc: "Seconds after SIGTERM for which the host goes on serving; requests in flight then get 10 s more.",
     },
     Variable {
         name: "HOST_ADMIN_PORT",
@@ -481,7 +481,9 @@ pub fn markdown() -> String {
         "# Configuration of the host\n\n\
          Generated from `src/config/table.rs`; a test keeps it current. An empty value counts as unset. A bad value \
          stops the start and says what is allowed; so does a name that is nearly one of these. \"Reserved\" \
-         variables are checked, but nothing acts on them yet, and the host says so when one is set.\n\n\
+         variables are checked, but nothing acts on them yet, and the host says so when one is set. `OTEL_*` is taken \
+         and has no effect yet. A bad value ends the start with status 2; what is wrong with files or the port with \
+         status 1.\n\n\
          | variable | takes | default | state | what it does |\n|---|---|---|---|---|\n",
     );
     for Variable { name, kind, default, state, doc } in VARIABLES {
