@@ -80,7 +80,6 @@ impl ResourceError {
 pub struct Resource {
     status: StatusCode,
     available: EncodingSet,
-    negotiable: bool,
     representations: Box<[Representation]>,
 }
 
@@ -124,11 +123,6 @@ impl Resource {
     /// The status of a full reply.
     pub fn status(&self) -> StatusCode {
         self.status
-    }
-
-    /// Whether replies depend on `accept-encoding`, so that all of them carry `vary`.
-    pub fn is_negotiable(&self) -> bool {
-        self.negotiable
     }
 
     /// The encodings, the most preferred first.
@@ -251,7 +245,7 @@ impl ResourceBuilder {
             return Err(ResourceError::NoRepresentation);
         }
         let representations = variants.into_iter().map(|variant| self.represent(variant)).collect();
-        Ok(Resource { status, available, negotiable: self.negotiable, representations })
+        Ok(Resource { status, available, representations })
     }
 
     fn represent(
