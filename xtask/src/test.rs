@@ -22,7 +22,12 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "lint", what: "clippy has nothing to say", run: lint },
     Step { name: "deny", what: "licences, sources and bans of dependencies", run: deny },
     Step { name: "sdk", what: "the browser side: types, unit tests, checked-in build", run: sdk },
-    Step { name: "rust", what: "unit, property and end-to-end tests", run: rust },
+    Step { name: "unit", what: "unit and property tests inside the crates", run: unit },
+    Step {
+        name: "promises",
+        what: "property and end-to-end tests, one file a promise",
+        run: promises,
+    },
     Step { name: "static", what: "the release binaries are static", run: is_static },
     Step { name: "browser", what: "real Chromium against the release binaries", run: browser },
 ];
@@ -106,8 +111,18 @@ fn sdk(workspace: &Workspace) -> Result<Tally, Failure> {
     Ok(tally)
 }
 
-fn rust(workspace: &Workspace) -> Result<Tally, Failure> {
-    count(&mut cargo(workspace, &["test", "--workspace", "--locked", "--no-fail-fast"]))
+fn unit(workspace: &Workspace) -> Result<Tally, Failure> {
+    count(&mut cargo(
+        workspace,
+        &["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"],
+    ))
+}
+
+fn promises(workspace: &Workspace) -> Result<Tally, Failure> {
+    count(&mut cargo(
+        workspace,
+        &["test", "--workspace", "--locked", "--no-fail-fast", "--test", "*"],
+    ))
 }
 
 fn is_static(workspace: &Workspace) -> Result<Tally, Failure> {
