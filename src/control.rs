@@ -111,6 +111,8 @@ fn differs(old: &FeatureState, new: &FeatureState) -> bool {
         || version(old) != version(new)
         || refusals(old) != refusals(new)
         || old.conflict != new.conflict
+        || old.key_expired != new.key_expired
+        || old.sequence_went_down_from() != new.sequence_went_down_from()
 }
 
 fn refusals(state: &FeatureState) -> impl Iterator<Item = String> + '_ {
@@ -132,6 +134,14 @@ fn log_state(state: &FeatureState) {
     let id: &FeatureId = &state.id;
     let version = state.serving().map(|loaded| loaded.manifest.version.to_string());
     let version = version.as_deref().unwrap_or("none");
+    if let Some(from) = state.sequence_went_down_from() {
+        tracing::warn!(feature = %id, from, code = "index-sequence-went-down",
+            "an older release index is in place; what was revoked stays revoked");
+    }
+    if let Some(key) = &state.key_expired {
+        tracing::warn!(feature = %id, key = key.key_id, ended = %key.not_after, code = "key-expired",
+            "what serves was signed by a key that has ended; it will not load after a restart");
+    }
     let standing = state.standing.as_str();
     match state.standing {
         Standing::AsReleased => tracing::info!(feature = %id, version, standing, "serving"),

@@ -3,15 +3,16 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use pilar_artifact::Limits;
-use pilar_host::catalog::{Now, Settings, watch};
+use pilar_host::catalog::{Now, Settings, Watching, watch};
 use pilar_host::config::{self, Checked, Config};
 use pilar_host::control::Control;
 use pilar_host::edge::{self, Edge, EdgeOptions, Listeners};
@@ -28,6 +29,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long a feature may take to start in the browser, in milliseconds.
 const BOOTSTRAP_TIMEOUT_MS: u32 = 10_000;
+/// How often a watched artifacts directory is looked at where no change was noticed.
+const RESCAN: Duration = Duration::from_secs(60);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -147,6 +150,7 @@ fn run(config: &Config) -> Result<(), Failure> {
 
     let started = now();
     let (draining, is_draining) = tokio_watch::channel(false);
+    let (watching, is_watching) = tokio_watch::channel(Watching::Off);
     let host = Arc::new(Host {
         version: VERSION.to_owned(),
         driver: edge.driver().setup.to_string(),
@@ -155,6 +159,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         started: started.monotonic,
         ready_sentinel: config.ready_sentinel.clone(),
         draining: is_draining,
+        watching: is_watching,
         refresh_error: ArcSwap::from_pointee(String::new()),
         snapshot_id: control.ids(),
         live_reload: site.live_reload,
@@ -169,7 +174,8 @@ fn run(config: &Config) -> Result<(), Failure> {
             address.port()
         );
         tokio::spawn(service::run(host.clone(), received));
-        tokio::spawn(refreshing(control, host.clone(), config.clone(), signals.hangup));
+        let watched = config.watch.then(|| config.artifacts_dir.clone());
+        tokio::spawn(refreshing(control, host.clone(), watched, watching, signals.hangup));
         tokio::select! {
             _ = signals.terminate.recv() => {}
             _ = signals.interrupt.recv() => {}
@@ -208,18 +214,19 @@ impl Signals {
 }
 
 /// Refreshes on SIGHUP and, if asked to watch, whenever the artifacts directory changed.
-async fn refreshing(control: Control, host: Arc<Host>, config: Config, mut hangup: Signal) {
+async fn refreshing(
+    control: Control,
+    host: Arc<Host>,
+    watched: Option<PathBuf>,
+    watching: tokio_watch::Sender<Watching>,
+    mut hangup: Signal,
+) {
     let control = Arc::new(Mutex::new(control));
     let (changed, mut changes) = mpsc::channel(1);
     // Keeps the channel open where nothing watches.
     let _unwatched = changed.clone();
-    if config.watch {
-        tokio::spawn(async move {
-            if let Err(error) = watch(config.artifacts_dir, changed).await {
-                tracing::error!(%error, code = "watch-failed",
-                    "changes are not noticed any more; send SIGHUP to refresh");
-            }
-        });
+    if let Some(artifacts_dir) = watched {
+        tokio::spawn(watch(artifacts_dir, changed, watching, RESCAN));
     }
     loop {
         tokio::select! {

@@ -63,16 +63,20 @@ fn what_is_published_is_served_without_a_restart() {
 
 #[test]
 fn a_version_that_arrives_file_by_file_serves_once_it_is_whole() {
-    let tree = Tree::new();
-    tree.publish(&feature("1.0.0"));
-    let whole = fs::read(tree.path("notes/1.0.0/chunk.js")).unwrap();
-    let chunk = tree.path("notes/1.0.0/chunk.js");
-    fs::remove_file(&chunk).unwrap();
-    let host = watching(&tree).start();
-    assert_eq!(host.get("/notes").status, 503);
-    fs::write(chunk, whole).unwrap();
-    host.wait_until_serving("notes", "1.0.0");
-    assert_eq!(host.get("/notes").status, 200);
+    for name in ["chunk.js", "locales/de/.hidden/texts.js"] {
+        let tree = Tree::new();
+        tree.publish(&feature("1.0.0").with_file(name, "export const whole = true;\n"));
+        let path = tree.path(&format!("notes/1.0.0/{name}"));
+        let whole = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let host = watching(&tree).start();
+        let watch = || host.get("/_health").json()["host"]["watch"].clone();
+        wait_for("the watch", || (watch() == "working").then_some(()));
+        assert_eq!(host.get("/notes").status, 503, "{name}");
+        fs::write(path, whole).unwrap();
+        host.wait_until_serving("notes", "1.0.0");
+        assert_eq!(host.get("/notes").status, 200, "{name}");
+    }
 }
 
 #[test]

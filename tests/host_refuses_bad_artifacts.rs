@@ -323,6 +323,7 @@ fn what_is_no_feature_directory_is_named_and_left_alone() {
     let host = Setup::of(&tree).start();
     assert_neighbour_serves(&host, GOOD);
     let health = host.get("/_health").json();
+    assert_eq!(health["status"], "degraded", "{health}");
     let ignored: Vec<(&str, &str)> = health["ignored"]
         .as_array()
         .unwrap()

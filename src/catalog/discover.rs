@@ -8,9 +8,13 @@ use pilar_artifact::FeatureId;
 
 use super::state::Ignored;
 
+/// Where file systems keep what a repair found: the artifacts directory may be a volume's root.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// The features of the artifacts directory, sorted, and what is no feature.
 ///
-/// Names that start with a dot belong to tools (staging, the loader's status) and are passed over.
+/// Names that start with a dot belong to tools (staging, the loader's status) and are passed over, as is
+/// what a file system keeps at its root.
 ///
 /// # Errors
 /// What the operating system says of the directory itself.
@@ -20,7 +24,7 @@ pub(super) fn discover(artifacts_dir: &Path) -> io::Result<(Vec<FeatureId>, Vec<
     for entry in fs::read_dir(artifacts_dir)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
+        if name.starts_with('.') || name == LOST_AND_FOUND {
             continue;
         }
         // The type of the entry itself: a link to a directory is not one.

@@ -5,6 +5,7 @@
 
 mod discover;
 mod load;
+mod memory;
 mod retain;
 mod seal;
 mod state;
@@ -28,10 +29,11 @@ use semver::Version;
 
 pub use load::{Asset, LoadedVersion};
 pub use seal::SealedFile;
-pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, Standing};
-pub use watch::watch;
+pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, KeyExpired, Standing};
+pub use watch::{Watching, watch};
 
 use crate::config::Retain;
+use memory::Memory;
 use retain::Retained;
 
 /// What a catalog is made for.
@@ -55,6 +57,7 @@ pub struct Catalog {
     settings: Settings,
     features: BTreeMap<FeatureId, FeatureState>,
     retained: Retained,
+    memory: Memory,
     ignored: Vec<Ignored>,
 }
 
@@ -85,6 +88,7 @@ impl Catalog {
             settings,
             features: BTreeMap::new(),
             retained: Retained::default(),
+            memory: Memory::default(),
             ignored: Vec::new(),
         }
     }
@@ -94,18 +98,38 @@ impl Catalog {
     /// # Errors
     /// What the operating system says of the artifacts directory itself; everything stays as it was.
     pub fn refresh(&mut self, now: Now) -> io::Result<Contents> {
-        let (ids, ignored) = discover::discover(&self.settings.artifacts_dir)?;
+        let (ids, not_features) = discover::discover(&self.settings.artifacts_dir)?;
+        // Only a name that is gone takes a feature out: a link in its place is more likely a mistake.
+        let known = |ignored: &Ignored| {
+            ignored.name.parse().ok().filter(|id| self.features.contains_key(id))
+        };
+        let (replaced, ignored): (Vec<Ignored>, Vec<Ignored>) =
+            not_features.into_iter().partition(|ignored| known(ignored).is_some());
+        let replaced = replaced.iter().filter_map(known).map(|id| {
+            let before = self.features.get(&id);
+            keep_last_good(id, IndexTrouble::NotADirectory, before)
+        });
         let context = Context {
             keys: &self.settings.keys,
             now: now.wall,
             host_version: Some(&self.settings.host_version),
             limits: self.settings.limits,
         };
-        let states: Vec<FeatureState> =
+        let looks: Vec<(FeatureState, Option<ReleaseIndex>)> =
             ids.into_par_iter().map(|id| self.look_at(id, &context)).collect();
         let mut features: BTreeMap<FeatureId, FeatureState> =
-            states.into_iter().map(|state| (state.id.clone(), state)).collect();
+            replaced.map(|state| (state.id.clone(), state)).collect();
+        for (state, index) in looks {
+            if let Some(index) = index {
+                self.memory.remember(&index);
+            }
+            features.insert(state.id.clone(), state);
+        }
         settle_conflicts(&mut features, &self.features);
+        for state in features.values_mut() {
+            state.key_expired =
+                state.serving().and_then(|loaded| expired(&loaded.key_id, &context));
+        }
         self.retire(&features, now.monotonic);
         self.features = features;
         self.ignored = ignored;
@@ -116,21 +140,30 @@ impl Catalog {
         })
     }
 
-    fn look_at(&self, id: FeatureId, context: &Context<'_>) -> FeatureState {
+    /// The state of a feature now, and its index where that is verified.
+    fn look_at(
+        &self,
+        id: FeatureId,
+        context: &Context<'_>,
+    ) -> (FeatureState, Option<ReleaseIndex>) {
         let before = self.features.get(&id);
         let source = match FeatureDir::open(&self.settings.artifacts_dir.join(id.as_str())) {
             Ok(source) => source,
             Err(error) => {
-                return keep_last_good(id, IndexTrouble::Directory(error.to_string()), before);
+                let trouble = IndexTrouble::Directory(error.to_string());
+                return (keep_last_good(id, trouble, before), None);
             }
         };
         let verified = match verify::index(&source, &id, context) {
             Ok(verified) => verified,
             Err(rejection) => {
-                return keep_last_good(id, IndexTrouble::Rejected(rejection), before);
+                let trouble = IndexTrouble::Rejected(rejection);
+                return (keep_last_good(id, trouble, before), None);
             }
         };
-        let index = verified.index;
+        let mut index = verified.index;
+        let sequence_went_down_from = self.memory.higher_sequence(&index);
+        self.memory.revoke_again(&mut index);
         let selection = select(&index, |entry| match self.known(&id, entry) {
             Some(known) => Ok(known),
             None => load::load(&source, &index, entry, context).map(Arc::new),
@@ -149,11 +182,12 @@ impl Catalog {
             None => signed_mount(&source, &index, context)
                 .or_else(|| before.and_then(|state| state.mount.clone())),
         };
-        FeatureState {
+        let state = FeatureState {
             id,
             index: Ok(IndexFacts {
                 sequence: index.sequence,
-                desired: index.active_version,
+                sequence_went_down_from,
+                desired: index.active_version.clone(),
                 key_id: verified.key_id,
             }),
             picked,
@@ -161,7 +195,9 @@ impl Catalog {
             attempts: selection.attempts,
             mount,
             conflict: None,
-        }
+            key_expired: None,
+        };
+        (state, Some(index))
     }
 
     /// A version that is in memory already. Its manifest hash pins every byte of it; that the index speaks of
@@ -217,7 +253,14 @@ fn keep_last_good(
         attempts: Vec::new(),
         mount: before.and_then(|state| state.mount.clone()),
         conflict: None,
+        key_expired: None,
     }
+}
+
+/// The key, if its time is over: a version in memory goes on serving, but could not be loaded any more.
+fn expired(key_id: &str, context: &Context<'_>) -> Option<KeyExpired> {
+    let not_after = context.keys.get(key_id)?.not_after()?;
+    (context.now > not_after).then(|| KeyExpired { key_id: key_id.to_owned(), not_after })
 }
 
 /// The version from before, unless the new, verified index forbids it.
@@ -244,14 +287,14 @@ fn domain_mount(manifest: &Manifest) -> Option<Mount> {
     manifest.mount.clone().filter(|_| manifest.feature_type == FeatureType::Domain)
 }
 
-/// Equal prefixes: whoever held it keeps it, otherwise the lower id (contract §6).
+/// Equal prefixes: whoever held it keeps it, otherwise the lower id (contract §6). A feature that has nothing
+/// to serve holds its prefix as well: nobody else gets its URLs while it is broken.
 fn settle_conflicts(
     features: &mut BTreeMap<FeatureId, FeatureState>,
     before: &BTreeMap<FeatureId, FeatureState>,
 ) {
     let prefix_of = |state: &FeatureState| {
-        let mount = state.mount.as_ref().filter(|_| state.picked.is_some())?;
-        Some(mount.path_prefix.trim_end_matches('/').to_owned())
+        Some(state.mount.as_ref()?.path_prefix.trim_end_matches('/').to_owned())
     };
     let held = |id: &FeatureId, prefix: &str| {
         before.get(id).is_some_and(|state| {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use pilar_artifact::manifest::Mount;
 use pilar_artifact::select::Attempt;
 use pilar_artifact::verify::{Report, Step};
@@ -28,6 +29,8 @@ pub struct FeatureState {
     pub mount: Option<Mount>,
     /// The feature that has its URL prefix.
     pub conflict: Option<FeatureId>,
+    /// The key of the manifest that serves, where its time has ended since it was loaded.
+    pub key_expired: Option<KeyExpired>,
 }
 
 impl FeatureState {
@@ -35,6 +38,27 @@ impl FeatureState {
     pub fn serving(&self) -> Option<&Arc<LoadedVersion>> {
         self.picked.as_ref().filter(|_| self.conflict.is_none())
     }
+
+    /// Whether what serves would be refused after a restart, because a key has ended.
+    pub fn serves_on_an_ended_key(&self) -> bool {
+        let index_refused = matches!(&self.index, Err(IndexTrouble::Rejected(rejection))
+            if rejection.report().code == "key-expired");
+        self.serving().is_some() && (self.key_expired.is_some() || index_refused)
+    }
+
+    /// The highest sequence that an index of this feature had in this process, where that of now is lower.
+    pub fn sequence_went_down_from(&self) -> Option<u64> {
+        self.index.as_ref().ok()?.sequence_went_down_from
+    }
+}
+
+/// A key whose time is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyExpired {
+    /// Its id.
+    pub key_id: String,
+    /// When it ended.
+    pub not_after: Timestamp,
 }
 
 /// What a verified index says.
@@ -42,6 +66,8 @@ impl FeatureState {
 pub struct IndexFacts {
     /// Its sequence.
     pub sequence: u64,
+    /// The highest sequence so far, where this one is lower: an older index was put in place.
+    pub sequence_went_down_from: Option<u64>,
     /// The version that should serve.
     pub desired: Version,
     /// The key that signed it.
@@ -55,22 +81,34 @@ pub enum IndexTrouble {
     Rejected(Rejection),
     /// The directory could not be opened.
     Directory(String),
+    /// Something else took the place of the directory.
+    NotADirectory,
 }
 
 impl IndexTrouble {
-    /// The refusal as operators see it. That the directory could not be opened counts as step 1: its index
-    /// could not be read.
+    /// The refusal as operators see it. Trouble with the directory counts as step 1: its index could not be
+    /// read.
     pub fn report(&self, feature: &FeatureId) -> Report {
+        let directory = |code: &str, message: String, remedy: &str| Report {
+            code: code.to_owned(),
+            step: Step::IndexRead.number(),
+            check: Step::IndexRead.name().to_owned(),
+            file: feature.to_string(),
+            message,
+            remedy: remedy.to_owned(),
+        };
         match self {
             Self::Rejected(rejection) => rejection.report(),
-            Self::Directory(message) => Report {
-                code: "directory-unreadable".to_owned(),
-                step: Step::IndexRead.number(),
-                check: Step::IndexRead.name().to_owned(),
-                file: feature.to_string(),
-                message: format!("the directory could not be opened: {message}"),
-                remedy: "let the user of this process read the artifacts directory".to_owned(),
-            },
+            Self::Directory(message) => directory(
+                "directory-unreadable",
+                format!("the directory could not be opened: {message}"),
+                "let the user of this process read the artifacts directory",
+            ),
+            Self::NotADirectory => directory(
+                "not-a-directory",
+                "a link or a file took the place of the directory".to_owned(),
+                "put the directory itself back, or remove the name to take the feature out",
+            ),
         }
     }
 }

@@ -21,11 +21,10 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
+use crate::catalog::Watching;
 use crate::edge::ServiceCall;
 use crate::shell::LIVE_RELOAD_PATH;
 use crate::snapshot::Snapshot;
-
-pub use health::Health;
 
 /// What the service plane knows of its host.
 #[derive(Debug)]
@@ -44,6 +43,8 @@ pub struct Host {
     pub ready_sentinel: Option<PathBuf>,
     /// True while the host finishes requests before it exits.
     pub draining: watch::Receiver<bool>,
+    /// Whether changes of the artifacts directory are noticed.
+    pub watching: watch::Receiver<Watching>,
     /// Why the last refresh failed as a whole; empty after one that did not.
     pub refresh_error: arc_swap::ArcSwap<String>,
     /// The id of the current snapshot, for pages that wait for the next.

@@ -3,6 +3,7 @@
 //! A snapshot is built on the control side from verified contents, and swapped in whole. Nothing in it changes
 //! afterwards, so a reply and everything it refers to belong together.
 
+mod health;
 mod id;
 mod routes;
 
@@ -13,20 +14,20 @@ use http::StatusCode;
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
 
-use crate::catalog::{Contents, FeatureState, Ignored};
+use crate::catalog::{Contents, FeatureState};
 use crate::edge::{Answer, Lookup};
 use crate::http::{CachePolicy, Resource, ResourceError};
 use crate::shell::{NavigationEntry, Pages, Sdk, Site};
 
+pub use health::Health;
 pub use routes::RouteTable;
 
 /// The state of the host at one moment, with every static reply ready.
 #[derive(Debug)]
 pub struct Snapshot {
     id: String,
-    built_at: Timestamp,
     features: BTreeMap<FeatureId, FeatureState>,
-    ignored: Vec<Ignored>,
+    health: Health,
     navigation: Vec<NavigationEntry>,
     assets: HashMap<Arc<str>, Arc<Resource>>,
     routes: RouteTable,
@@ -69,14 +70,13 @@ impl Snapshot {
         .identity("no such file in any version that this host serves or retains\n".into(), None)
         .build()?;
         Ok(Self {
-            built_at,
             routes: RouteTable::build(&contents.features, &pages)?,
             root: pages.root()?,
             no_such_page: pages.no_such_page()?,
             no_such_asset,
             navigation: pages.navigation().to_vec(),
+            health: Health::new(&id, built_at, &contents, sdk),
             features: contents.features,
-            ignored: contents.ignored,
             assets,
             id,
         })
@@ -87,19 +87,14 @@ impl Snapshot {
         &self.id
     }
 
-    /// When it was built.
-    pub fn built_at(&self) -> Timestamp {
-        self.built_at
-    }
-
     /// Every feature, the shared set included.
     pub fn features(&self) -> &BTreeMap<FeatureId, FeatureState> {
         &self.features
     }
 
-    /// What in the artifacts directory is no feature.
-    pub fn ignored(&self) -> &[Ignored] {
-        &self.ignored
+    /// What `/_health` says of it.
+    pub fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The entries of `/_navigation`, in order.

@@ -33,7 +33,6 @@ impl RouteTable {
                     // A facet with a mount: it is embedded, it owns no URL.
                     None => continue,
                 },
-                None if table.pages.contains_key(prefix) => continue,
                 None => pages.nothing_to_serve(state)?,
             };
             table.pages.insert(prefix.into(), page);

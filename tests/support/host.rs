@@ -14,6 +14,12 @@ use serde_json::Value;
 use super::tree::Tree;
 use super::{Client, PATIENCE, Reply, wait_for};
 
+const SHELL: &str = "/bin/sh";
+const UNSHARE: &str = "/usr/bin/unshare";
+const NSENTER: &str = "/usr/bin/nsenter";
+/// The limit of the user namespace that the reader is in.
+const WATCH_LIMIT: &str = "/proc/sys/user/max_inotify_instances";
+
 /// How to start a host.
 #[derive(Debug)]
 pub(crate) struct Setup {
@@ -82,6 +88,27 @@ impl Setup {
             self.link = Some(reachable);
         }
         self
+    }
+
+    /// Runs it where the kernel refuses to watch directories, until [`Host::allow_watches`]. `None` where the
+    /// kernel allows no user namespace, whose own limit this takes.
+    pub(crate) fn refused_watches(mut self) -> Option<Self> {
+        let in_namespace = || {
+            let mut command = Command::new(UNSHARE);
+            command.env_clear().stdin(Stdio::null()).args(["--user", "--map-root-user"]);
+            command
+        };
+        let set_limit = format!("echo 0 > {WATCH_LIMIT}");
+        let probe = in_namespace().args([SHELL, "-c", &set_limit]).output();
+        if !probe.is_ok_and(|output| output.status.success()) {
+            return None;
+        }
+        let mut command = in_namespace();
+        let script = format!("{set_limit} && exec \"$0\"");
+        command.args([SHELL, "-c", &script, env!("CARGO_BIN_EXE_pilar-host")]);
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = command;
+        Some(self)
     }
 
     /// Starts it and waits until it listens.
@@ -179,6 +206,16 @@ impl Host {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the host is there");
+    }
+
+    /// Ends what [`Setup::refused_watches`] began.
+    pub(crate) fn allow_watches(&self) {
+        let target = self.child.id().to_string();
+        let script = format!("echo 16 > {WATCH_LIMIT}");
+        let status = Command::new(NSENTER)
+            .args(["--user", "--preserve-credentials", "--target", &target, SHELL, "-c", &script])
+            .status();
+        assert!(status.expect("util-linux is there").success(), "the limit is raised");
     }
 
     /// Waits for its end; returns how it ended, and its log.

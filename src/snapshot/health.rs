@@ -1,0 +1,312 @@
+//! What `/_health` says of a snapshot (contract §7), ready when the snapshot is: whoever asks often costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use pilar_artifact::FeatureId;
+use pilar_artifact::select::{Attempt, Outcome};
+use pilar_artifact::verify::Report;
+use serde::Serialize;
+
+use crate::catalog::{Contents, FeatureState, Ignored, Standing};
+use crate::shell::Sdk;
+
+/// So many names that are no feature are listed; the others are counted.
+const MOST_IGNORED: usize = 100;
+
+/// The part of `/_health` that stays the same while the snapshot does.
+#[derive(Debug)]
+pub struct Health {
+    problems: Vec<String>,
+    document: String,
+    features: BTreeMap<FeatureId, String>,
+    is_empty: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    snapshot: SnapshotHealth<'a>,
+    features: Vec<FeatureHealth>,
+    /// What in the artifacts directory is no feature.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<IgnoredHealth<'a>>,
+    ignored_count: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SnapshotHealth<'a> {
+    id: &'a str,
+    built_at: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FeatureHealth {
+    feature_id: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feature_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path_prefix: Option<String>,
+    serving_version: Option<String>,
+    desired_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest_key_id: Option<String>,
+    index: IndexHealth,
+    versions: Vec<VersionHealth>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conflict_with: Option<String>,
+    /// Shared packages that it leaves out of its bundle, and that nobody provides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing_shared: Vec<String>,
+    /// Features with a longer prefix below its own, or a shorter one above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overlaps: Vec<Overlap>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_expired: Option<KeyExpiredHealth>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Overlap {
+    prefix: String,
+    feature_id: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyExpiredHealth {
+    key_id: String,
+    not_after: String,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct IndexHealth {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_went_down_from: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Report>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionHealth {
+    version: String,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<Report>,
+}
+
+#[derive(Debug, Serialize)]
+struct IgnoredHealth<'a> {
+    name: &'a str,
+    code: &'static str,
+    message: &'a str,
+}
+
+impl Health {
+    pub(super) fn new(id: &str, built_at: Timestamp, contents: &Contents, sdk: &Sdk) -> Self {
+        let provided = provided(contents, sdk);
+        let mut overlaps = overlaps(&contents.features);
+        let features: Vec<FeatureHealth> = contents
+            .features
+            .values()
+            .map(|state| {
+                let overlaps = overlaps.remove(&state.id).unwrap_or_default();
+                feature_health(state, missing_shared(state, &provided), overlaps)
+            })
+            .collect();
+        let problems = problems(contents, &features);
+        let each = features.iter().map(json);
+        let each = contents.features.keys().cloned().zip(each).collect();
+        let document = Document {
+            snapshot: SnapshotHealth { id, built_at: built_at.to_string() },
+            features,
+            ignored: contents.ignored.iter().take(MOST_IGNORED).map(IgnoredHealth::new).collect(),
+            ignored_count: contents.ignored.len(),
+        };
+        Self {
+            problems,
+            document: json(&document),
+            features: each,
+            is_empty: contents.features.is_empty(),
+        }
+    }
+
+    /// What is not as released, in words; empty where all is.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Whether there is no feature at all.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// A JSON object with the fields `snapshot`, `features`, `ignored` and `ignoredCount`.
+    pub fn document(&self) -> &str {
+        &self.document
+    }
+
+    /// The JSON object of one feature.
+    pub fn feature(&self, id: &FeatureId) -> Option<&str> {
+        self.features.get(id).map(String::as_str)
+    }
+}
+
+impl<'a> IgnoredHealth<'a> {
+    fn new(ignored: &'a Ignored) -> Self {
+        Self { name: &ignored.name, code: ignored.code, message: &ignored.message }
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Plain values only: serialising them into memory cannot fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// What pages can import by name.
+fn provided<'a>(contents: &'a Contents, sdk: &'a Sdk) -> BTreeSet<&'a str> {
+    let serving = contents.features.values().filter_map(FeatureState::serving);
+    let packages = serving.flat_map(|loaded| loaded.manifest.packages.keys());
+    packages.map(String::as_str).chain(sdk.imports().map(|(specifier, _)| specifier)).collect()
+}
+
+fn missing_shared(state: &FeatureState, provided: &BTreeSet<&str>) -> Vec<String> {
+    let wanted = state.serving().into_iter().flat_map(|loaded| loaded.manifest.shared.keys());
+    wanted.filter(|name| !provided.contains(name.as_str())).cloned().collect()
+}
+
+/// Prefixes that lie below one another. Each owner serves its part (contract §6), which may surprise both.
+fn overlaps(features: &BTreeMap<FeatureId, FeatureState>) -> BTreeMap<FeatureId, Vec<Overlap>> {
+    let owners: BTreeMap<&str, &FeatureId> = features
+        .values()
+        .filter(|state| state.standing != Standing::Conflict)
+        .filter_map(|state| {
+            Some((state.mount.as_ref()?.path_prefix.trim_end_matches('/'), &state.id))
+        })
+        .collect();
+    let mut overlaps: BTreeMap<FeatureId, Vec<Overlap>> = BTreeMap::new();
+    let mut tell = |id: &FeatureId, prefix: &str, other: &FeatureId| {
+        let overlap = Overlap { prefix: prefix.to_owned(), feature_id: other.to_string() };
+        overlaps.entry(id.clone()).or_default().push(overlap);
+    };
+    for (prefix, id) in &owners {
+        for (end, _) in prefix.match_indices('/') {
+            if let Some((above, owner)) = owners.get_key_value(&prefix[..end]) {
+                tell(id, above, owner);
+                tell(owner, prefix, id);
+            }
+        }
+    }
+    overlaps
+}
+
+/// One line each, which together answer the first question of whoever looks.
+fn problems(contents: &Contents, features: &[FeatureHealth]) -> Vec<String> {
+    let states = || contents.features.values();
+    let standing = |standing| states().filter(|state| state.standing == standing).count();
+    let missing = features.iter().filter(|feature| !feature.missing_shared.is_empty()).count();
+    let ended = states().filter(|state| state.serves_on_an_ended_key()).count();
+    let older = states().filter(|state| state.sequence_went_down_from().is_some()).count();
+    let ignored = contents.ignored.len();
+    let of_features = [
+        (standing(Standing::NothingToServe), "nothing to serve"),
+        (standing(Standing::Conflict), "a prefix that another feature has"),
+        (standing(Standing::Fallback), "a fallback serving"),
+        (standing(Standing::LastGood), "the last good version serving after a failed refresh"),
+        (missing, "a shared package missing that no shared set provides"),
+        (older, "an older release index in place than before"),
+        (
+            ended,
+            "a version serving that was signed by a key that has ended: will not load after a restart",
+        ),
+    ];
+    let mut problems: Vec<String> = of_features
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| {
+            format!("{count} {} {words}", if count == 1 { "feature has" } else { "features have" })
+        })
+        .collect();
+    if ignored > 0 {
+        let names = if ignored == 1 { "name is" } else { "names are" };
+        problems.push(format!("{ignored} {names} ignored in the artifacts directory"));
+    }
+    problems
+}
+
+fn feature_health(
+    state: &FeatureState,
+    missing_shared: Vec<String>,
+    overlaps: Vec<Overlap>,
+) -> FeatureHealth {
+    let serving = state.serving().map(|loaded| &loaded.manifest);
+    let (index, desired) = match &state.index {
+        Ok(facts) => (
+            IndexHealth {
+                sequence: Some(facts.sequence),
+                sequence_went_down_from: facts.sequence_went_down_from,
+                key_id: Some(facts.key_id.clone()),
+                refused: None,
+            },
+            Some(facts.desired.to_string()),
+        ),
+        Err(trouble) => {
+            let refused = Some(trouble.report(&state.id));
+            (IndexHealth { refused, ..IndexHealth::default() }, None)
+        }
+    };
+    FeatureHealth {
+        feature_id: state.id.to_string(),
+        state: state.standing.as_str(),
+        display_name: serving.map(|manifest| manifest.display_name.clone()),
+        feature_type: serving.map(|manifest| manifest.feature_type.as_str()),
+        path_prefix: state.mount.as_ref().map(|mount| mount.path_prefix.clone()),
+        serving_version: serving.map(|manifest| manifest.version.to_string()),
+        desired_version: desired,
+        channel: serving.map(|manifest| manifest.channel.clone()),
+        manifest_sha256: state.serving().map(|loaded| loaded.manifest_sha256.hex()),
+        manifest_key_id: state.serving().map(|loaded| loaded.key_id.clone()),
+        index,
+        versions: state.attempts.iter().map(version_health).collect(),
+        conflict_with: state.conflict.as_ref().map(ToString::to_string),
+        missing_shared,
+        overlaps,
+        key_expired: state.key_expired.as_ref().map(|key| KeyExpiredHealth {
+            key_id: key.key_id.clone(),
+            not_after: key.not_after.to_string(),
+        }),
+    }
+}
+
+fn version_health(attempt: &Attempt) -> VersionHealth {
+    let (outcome, detail, refused) = match &attempt.outcome {
+        Outcome::Serving => ("serving", None, None),
+        Outcome::Rejected(rejection) => ("refused", None, Some(rejection.report())),
+        Outcome::Revoked { reason, at } => {
+            ("revoked", Some(format!("{reason} (since {at})")), None)
+        }
+        Outcome::BelowFloor { floor } => {
+            ("below-floor", Some(format!("the index's minimumVersion is {floor}")), None)
+        }
+        Outcome::AboveActive => ("above-active", None, None),
+        Outcome::Standby => ("standby", None, None),
+    };
+    VersionHealth { version: attempt.version.to_string(), outcome, detail, refused }
+}
