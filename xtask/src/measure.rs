@@ -36,22 +36,21 @@ fn measure(pilar: &Path, host: &Path, room: &Path) -> Result<(), Failure> {
     let pilar = |arguments: &[&str]| {
         output(Command::new(pilar).current_dir(room).args(arguments).args(["--json"]))
     };
-    for round in 0..=ROUNDS {
+    let build = |round| {
         write_version(&source, round).map_err(io)?;
-        pilar(&["build", FEATURE, "--dev"])?;
-        if round == 0 {
-            pilar(&["publish", "--local", "--dev", "--artifacts", "artifacts"])?;
-        }
-    }
+        pilar(&["build", FEATURE, "--dev"])
+    };
+    let publish = || pilar(&["publish", "--local", "--dev", "--artifacts", "artifacts"]);
+    build(0)?;
+    publish()?;
     let (_host, port) = start(host, room)?;
     wait_for(port, 0)?;
     let mut published = Vec::new();
     let mut served = Vec::new();
     for round in 1..=ROUNDS {
-        // `publish` takes the version of the newest build, so the others wait outside.
-        isolate(room, round).map_err(io)?;
+        build(round)?;
         let start = Instant::now();
-        pilar(&["publish", "--local", "--dev", "--from", "one", "--artifacts", "artifacts"])?;
+        publish()?;
         published.push(start.elapsed());
         wait_for(port, round)?;
         served.push(start.elapsed());
@@ -89,15 +88,6 @@ fn write_version(source: &Path, round: u32) -> std::io::Result<()> {
 #[expect(clippy::disallowed_methods, reason = "sources in a directory of this run alone")]
 fn write(path: &Path, text: &str) -> std::io::Result<()> {
     fs::write(path, text)
-}
-
-/// Moves one built version to where `publish --from one` looks.
-fn isolate(room: &Path, round: u32) -> std::io::Result<()> {
-    let one = room.join("one").join(FEATURE);
-    let _ = fs::remove_dir_all(&one);
-    fs::create_dir_all(&one)?;
-    let version = format!("1.0.{round}");
-    fs::rename(room.join(".pilar/build").join(FEATURE).join(&version), one.join(version))
 }
 
 /// Stops the host when it is dropped.
