@@ -13,8 +13,5 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Fai
     build_release(workspace)?;
     let mut pilar = Command::new(workspace.release_binary("pilar")?);
     pilar.current_dir(&workspace.root).arg("dev").args(arguments);
-    if !arguments.iter().any(|argument| !argument.starts_with('-')) {
-        pilar.args(["sdk/shared", "examples"]);
-    }
     call(&mut pilar)
 }
