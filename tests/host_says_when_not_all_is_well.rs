@@ -22,7 +22,7 @@ use pilar_host::shell::{Sdk, Site};
 use pilar_host::snapshot::Snapshot;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use support::tree::{EXPIRED, Tree, Version, signing_key};
+use support::tree::{EXPIRED, RELEASE, Tree, Version, document, signing_key};
 use support::{Host, Setup, wait_for};
 use tokio::sync::{mpsc, watch as state};
 
@@ -330,4 +330,26 @@ fn a_key_that_ends_under_a_version_that_serves_is_said_before_a_restart_shows_it
         let restarted = feature_health(&At::new(&tree).refresh(after));
         assert_eq!(restarted["servingVersion"], Value::Null, "{restarted}");
     }
+}
+
+#[test]
+fn a_key_that_ends_beside_one_that_goes_on_is_no_trouble() {
+    let tree = Tree::new();
+    tree.publish(&notes("1.0.0"));
+    let bytes = fs::read(tree.path("notes/1.0.0/manifest.json")).unwrap();
+    let mut manifest = document(&bytes);
+    let signatures: Vec<Value> = [EXPIRED, RELEASE]
+        .into_iter()
+        .map(|key| {
+            signing_key(key).sign(&mut manifest);
+            manifest["signature"].clone()
+        })
+        .collect();
+    manifest.insert("signature".to_owned(), json!(signatures));
+    let bytes = serde_json::to_vec(&manifest).unwrap();
+    tree.replace_manifest("notes", "1.0.0", &bytes);
+    let mut host = At::new(&tree);
+    let first = feature_health(&host.refresh("2019-12-31T00:00:00Z"));
+    assert_eq!(first["manifestKeyId"], EXPIRED);
+    assert_eq!(host.refresh("2020-01-02T00:00:00Z").health().problems(), [""; 0]);
 }

@@ -99,6 +99,12 @@ impl Catalog {
     /// What the operating system says of the artifacts directory itself; everything stays as it was.
     pub fn refresh(&mut self, now: Now) -> io::Result<Contents> {
         let (ids, not_features) = discover::discover(&self.settings.artifacts_dir)?;
+        let context = Context {
+            keys: &self.settings.keys,
+            now: now.wall,
+            host_version: Some(&self.settings.host_version),
+            limits: self.settings.limits,
+        };
         // Only a name that is gone takes a feature out: a link in its place is more likely a mistake.
         let known = |ignored: &Ignored| {
             ignored.name.parse().ok().filter(|id| self.features.contains_key(id))
@@ -107,14 +113,8 @@ impl Catalog {
             not_features.into_iter().partition(|ignored| known(ignored).is_some());
         let replaced = replaced.iter().filter_map(known).map(|id| {
             let before = self.features.get(&id);
-            keep_last_good(id, IndexTrouble::NotADirectory, before)
+            keep_last_good(id, IndexTrouble::NotADirectory, before, &context)
         });
-        let context = Context {
-            keys: &self.settings.keys,
-            now: now.wall,
-            host_version: Some(&self.settings.host_version),
-            limits: self.settings.limits,
-        };
         let looks: Vec<(FeatureState, Option<ReleaseIndex>)> =
             ids.into_par_iter().map(|id| self.look_at(id, &context)).collect();
         let mut features: BTreeMap<FeatureId, FeatureState> =
@@ -126,10 +126,6 @@ impl Catalog {
             features.insert(state.id.clone(), state);
         }
         settle_conflicts(&mut features, &self.features);
-        for state in features.values_mut() {
-            state.key_expired =
-                state.serving().and_then(|loaded| expired(&loaded.key_id, &context));
-        }
         self.retire(&features, now.monotonic);
         self.features = features;
         self.ignored = ignored;
@@ -151,14 +147,14 @@ impl Catalog {
             Ok(source) => source,
             Err(error) => {
                 let trouble = IndexTrouble::Directory(error.to_string());
-                return (keep_last_good(id, trouble, before), None);
+                return (keep_last_good(id, trouble, before, context), None);
             }
         };
         let verified = match verify::index(&source, &id, context) {
             Ok(verified) => verified,
             Err(rejection) => {
                 let trouble = IndexTrouble::Rejected(rejection);
-                return (keep_last_good(id, trouble, before), None);
+                return (keep_last_good(id, trouble, before, context), None);
             }
         };
         let mut index = verified.index;
@@ -182,6 +178,14 @@ impl Catalog {
             None => signed_mount(&source, &index, context)
                 .or_else(|| before.and_then(|state| state.mount.clone())),
         };
+        // Another signature of the same manifest may still count: that is how keys are rotated.
+        let key_expired = picked.as_ref().and_then(|loaded| {
+            let loads_again = || {
+                let entry = index.entry(&loaded.manifest.version)?;
+                verify::manifest(&source, &index, entry, context).ok()
+            };
+            expired(loaded, context).filter(|_| loads_again().is_none())
+        });
         let state = FeatureState {
             id,
             index: Ok(IndexFacts {
@@ -195,7 +199,7 @@ impl Catalog {
             attempts: selection.attempts,
             mount,
             conflict: None,
-            key_expired: None,
+            key_expired,
         };
         (state, Some(index))
     }
@@ -242,8 +246,10 @@ fn keep_last_good(
     id: FeatureId,
     trouble: IndexTrouble,
     before: Option<&FeatureState>,
+    context: &Context<'_>,
 ) -> FeatureState {
     let picked = before.and_then(|state| state.picked.clone());
+    let key_expired = picked.as_ref().and_then(|loaded| expired(loaded, context));
     let standing = if picked.is_some() { Standing::LastGood } else { Standing::NothingToServe };
     FeatureState {
         id,
@@ -253,14 +259,14 @@ fn keep_last_good(
         attempts: Vec::new(),
         mount: before.and_then(|state| state.mount.clone()),
         conflict: None,
-        key_expired: None,
+        key_expired,
     }
 }
 
-/// The key, if its time is over: a version in memory goes on serving, but could not be loaded any more.
-fn expired(key_id: &str, context: &Context<'_>) -> Option<KeyExpired> {
-    let not_after = context.keys.get(key_id)?.not_after()?;
-    (context.now > not_after).then(|| KeyExpired { key_id: key_id.to_owned(), not_after })
+/// The key that a version was loaded by, if its time is over: what is in memory goes on serving.
+fn expired(loaded: &LoadedVersion, context: &Context<'_>) -> Option<KeyExpired> {
+    let not_after = context.keys.get(&loaded.key_id)?.not_after()?;
+    (context.now > not_after).then(|| KeyExpired { key_id: loaded.key_id.clone(), not_after })
 }
 
 /// The version from before, unless the new, verified index forbids it.

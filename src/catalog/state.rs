@@ -29,7 +29,7 @@ pub struct FeatureState {
     pub mount: Option<Mount>,
     /// The feature that has its URL prefix.
     pub conflict: Option<FeatureId>,
-    /// The key of the manifest that serves, where its time has ended since it was loaded.
+    /// The key of the manifest that was picked, where its time has ended since and no other signature counts.
     pub key_expired: Option<KeyExpired>,
 }
 
@@ -42,7 +42,7 @@ impl FeatureState {
     /// Whether what serves would be refused after a restart, because a key has ended.
     pub fn serves_on_an_ended_key(&self) -> bool {
         let index_refused = matches!(&self.index, Err(IndexTrouble::Rejected(rejection))
-            if rejection.report().code == "key-expired");
+            if rejection.code() == "key-expired");
         self.serving().is_some() && (self.key_expired.is_some() || index_refused)
     }
 

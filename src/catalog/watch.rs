@@ -75,10 +75,10 @@ async fn watch_once(
 ) -> io::Result<()> {
     let inotify = Inotify::init()?;
     let watches = inotify.watches();
+    let mut events = inotify.into_event_stream(vec![0; 16 * 1024])?;
     let mut is_there = lay(&watches, root, watching).await?;
     // What changed before there was a watch on it.
     let _ = changed.try_send(());
-    let mut events = inotify.into_event_stream(vec![0; 16 * 1024])?;
     loop {
         tokio::select! {
             event = next_event(&mut events) => event?,
