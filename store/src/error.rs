@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use pilar_artifact::verify::ReadError;
 use pilar_artifact::{FeatureId, Sha256Digest};
 
 /// Why the tree could not be written. What was visible before is still visible, unchanged.
@@ -24,6 +25,12 @@ pub enum StoreError {
         /// What was found.
         path: PathBuf,
     },
+    /// A link, a directory, a pipe or a device where a file belongs.
+    #[error("it is not a regular file (links are not followed)")]
+    NotAFile {
+        /// What was found.
+        path: PathBuf,
+    },
     /// The version directory is there with other content.
     #[error(
         "the version directory is there with other content: manifest SHA-256 {published}, now {offered}"
@@ -38,14 +45,14 @@ pub enum StoreError {
     },
     /// The version directory is there with the same manifest, but a file of it is not what it was.
     #[error("a published file is damaged: expected SHA-256 {expected}, {}",
-        .found.map_or_else(|| "it cannot be read".to_owned(), |found| format!("found {found}")))]
+        .found.as_ref().map_or_else(ToString::to_string, |found| format!("found {found}")))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What the manifest says.
         expected: Sha256Digest,
-        /// What the bytes are, where there are any.
-        found: Option<Sha256Digest>,
+        /// What the bytes are, or why they are not looked at.
+        found: Result<Sha256Digest, ReadError>,
     },
     /// Somebody wrote the index without taking the lock.
     #[error("the index of {feature} changed while the next one was made")]
@@ -72,6 +79,7 @@ impl StoreError {
                 _ => "store-io",
             },
             Self::NotADirectory { .. } => "store-not-a-directory",
+            Self::NotAFile { .. } => "store-not-a-file",
             Self::ContentDiffers { .. } => "version-taken",
             Self::Damaged { .. } => "version-damaged",
             Self::IndexChanged { .. } => "index-changed",
@@ -83,6 +91,7 @@ impl StoreError {
         match self {
             Self::Io { path, .. }
             | Self::NotADirectory { path }
+            | Self::NotAFile { path }
             | Self::ContentDiffers { path, .. }
             | Self::Damaged { path, .. }
             | Self::IndexChanged { path, .. } => path,
@@ -103,6 +112,9 @@ impl StoreError {
                 _ => "see what the operating system says about that file system, then run it again",
             },
             Self::NotADirectory { .. } => "put a real directory there, or name another one",
+            Self::NotAFile { .. } => {
+                "remove it, then run it again; the file is made where it is missing"
+            }
             Self::ContentDiffers { .. } => {
                 "raise \"version\" in the source manifest and build again"
             }

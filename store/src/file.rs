@@ -1,13 +1,18 @@
-//! Single files and directories, written so that they are there whole or not at all.
+//! Single files, written so that they are there whole or not at all.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::RenameFlags;
 
 use crate::StoreError;
+use crate::directory::Directory;
+
+/// How many temporary files of one process and one name may lie about before that is an error. A process
+/// id comes again, in a container soon, and with it the name that a killed process has used.
+const TEMPORARY_NAMES: usize = 16;
 
 /// Makes the file at `path`, complete and durable, with the permissions `mode`. A file that is there
 /// already stays as it is.
@@ -15,8 +20,7 @@ use crate::StoreError;
 /// # Errors
 /// [`StoreError`]; code `file-exists` where there is one.
 pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-    let temporary = write_beside(path, bytes, mode)?;
-    place(&temporary, path, RenameFlags::NOREPLACE)
+    put(path, bytes, mode, RenameFlags::NOREPLACE)
 }
 
 /// Replaces the file at `path`, or makes it, by one rename: a reader sees the old bytes or the new ones.
@@ -24,30 +28,13 @@ pub fn create_file(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreErro
 /// # Errors
 /// [`StoreError`]; the old file is still there.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let temporary = write_beside(path, bytes, 0o644)?;
-    place(&temporary, path, RenameFlags::empty())
+    put(path, bytes, 0o644, RenameFlags::empty())
 }
 
-/// Writes a new file and waits until it is on the disk.
-pub(crate) fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(mode);
-    let mut file = options.open(path).map_err(StoreError::io("create the file", path))?;
-    file.write_all(bytes).map_err(StoreError::io("write the file", path))?;
-    file.sync_all().map_err(StoreError::io("write the file to disk", path))
-}
-
-/// Waits until the entries of a directory are on the disk.
-pub(crate) fn sync_dir(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|dir| dir.sync_all())
-        .map_err(StoreError::io("write the directory to disk", path))
-}
-
-/// Makes a directory; one that is there already is fine.
-pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
+/// Makes a directory and those above it; one that is there already is fine.
+pub(crate) fn make_dirs(path: &Path) -> Result<(), StoreError> {
     DirBuilder::new().recursive(true).mode(0o755).create(path).map_err(|error| {
-        if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) {
+        if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) {
             StoreError::NotADirectory { path: path.to_owned() }
         } else {
             StoreError::io("make the directory", path)(error)
@@ -55,42 +42,29 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Removes a directory with everything in it; that it is not there is fine.
-pub(crate) fn remove_dir(path: &Path) -> Result<(), StoreError> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other.map_err(StoreError::io("remove the directory", path)),
+fn put(path: &Path, bytes: &[u8], mode: u32, flags: RenameFlags) -> Result<(), StoreError> {
+    let name = path.file_name().unwrap_or_default();
+    let dir = Directory::open(parent(path))?;
+    let temporary = write_beside(&dir, &name.to_string_lossy(), bytes, mode)?;
+    dir.place_file(temporary, &dir, name, flags)
+}
+
+/// Writes a file that nobody looks for, and returns its name. One that is there is another writer's.
+fn write_beside(
+    dir: &Directory,
+    name: &str,
+    bytes: &[u8],
+    mode: u32,
+) -> Result<String, StoreError> {
+    let mut attempt = 0;
+    loop {
+        let temporary = format!(".{name}.{}-{attempt}.tmp", std::process::id());
+        attempt += 1;
+        match dir.create_file(&temporary, bytes, mode) {
+            Err(error) if error.code() == "file-exists" && attempt < TEMPORARY_NAMES => {}
+            written => return written.map(|()| temporary),
+        }
     }
-}
-
-/// One rename, durable.
-pub(crate) fn rename(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), StoreError> {
-    renameat_with(CWD, from, CWD, to, flags)
-        .map_err(|error| StoreError::io("rename into place", to)(error.into()))?;
-    sync_dir(parent(to))
-}
-
-fn write_beside(path: &Path, bytes: &[u8], mode: u32) -> Result<PathBuf, StoreError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = parent(path).join(format!(".{name}.{}.tmp", std::process::id()));
-    let written = write_synced(&temporary, bytes, mode);
-    if written.is_err() {
-        discard(&temporary);
-    }
-    written.map(|()| temporary)
-}
-
-fn place(temporary: &Path, path: &Path, flags: RenameFlags) -> Result<(), StoreError> {
-    let renamed = rename(temporary, path, flags);
-    if renamed.is_err() {
-        discard(temporary);
-    }
-    renamed
-}
-
-/// The write has failed and says so; what is left of it is taken away as far as that goes.
-fn discard(temporary: &Path) {
-    let _ = std::fs::remove_file(temporary);
 }
 
 fn parent(path: &Path) -> &Path {

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod directory;
 mod error;
 mod file;
 mod read;

@@ -2,12 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use pilar_artifact::verify::{ReadArtifact, ReadError};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+
+use crate::StoreError;
+use crate::directory::{Directory, open_beneath};
+
+/// As much is reserved at once; what is longer grows as it is read. The length of a file is a claim: a
+/// sparse one of many gigabytes takes no room on the disk.
+const RESERVED_BYTES: u64 = 64 << 20;
 
 /// One feature's directory, held open: every read is resolved beneath it by the kernel, and no link is
 /// followed anywhere on the way, so neither a path nor a race can lead outside.
@@ -26,22 +33,26 @@ impl FeatureDir {
         Ok(Self { dir: openat(CWD, path, flags, Mode::empty())? })
     }
 
+    /// The directory that is held for writing.
+    pub(crate) fn of(held: &Directory) -> Result<Self, StoreError> {
+        Ok(Self { dir: held.handle()? })
+    }
+
     fn open_file(&self, path: &str) -> Result<File, ReadError> {
         // NONBLOCK: opening a named pipe that nobody writes to would wait for ever.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let resolve =
-            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        loop {
-            return match openat2(&self.dir, path, flags, Mode::empty(), resolve) {
-                Ok(fd) => Ok(File::from(fd)),
-                // The kernel saw a rename on the way and could not be sure: ask again.
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(Errno::NOENT) => Err(ReadError::Missing),
-                Err(Errno::LOOP | Errno::XDEV | Errno::NOTDIR | Errno::NXIO) => {
-                    Err(ReadError::NotRegular)
-                }
-                Err(error) => Err(failed(&error.into())),
-            };
+        match open_beneath(self.dir.as_fd(), path, flags, Mode::empty()) {
+            Ok(fd) => Ok(File::from(fd)),
+            Err(Errno::NOENT) => Err(ReadError::Missing),
+            Err(Errno::LOOP | Errno::XDEV | Errno::NOTDIR | Errno::NXIO) => {
+                Err(ReadError::NotRegular)
+            }
+            Err(Errno::AGAIN) => Err(ReadError::Failed {
+                message: "another program holds a lease on it (F_SETLEASE) or keeps renaming it; \
+                          stop that program, then try again"
+                    .to_owned(),
+            }),
+            Err(error) => Err(failed(&error.into())),
         }
     }
 }
@@ -56,7 +67,11 @@ impl ReadArtifact for FeatureDir {
         if metadata.len() > limit {
             return Err(ReadError::TooLarge { limit });
         }
-        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
+        let mut bytes = Vec::new();
+        let expected = metadata.len().min(RESERVED_BYTES);
+        bytes
+            .try_reserve_exact(usize::try_from(expected).unwrap_or(0))
+            .map_err(|error| failed(&error.into()))?;
         // One byte more than allowed, so that a file that grows while it is read is noticed.
         file.take(limit.saturating_add(1))
             .read_to_end(&mut bytes)

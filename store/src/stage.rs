@@ -1,24 +1,33 @@
 //! A version on its way into the tree.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use pilar_artifact::verify::ReadArtifact as _;
-use pilar_artifact::{FileName, MANIFEST_FILE, Sha256Digest};
+use pilar_artifact::{FileName, Limits, MANIFEST_FILE, Sha256Digest};
 use rustix::fs::RenameFlags;
 use semver::Version;
 
-use crate::file::{make_dir, remove_dir, rename, sync_dir, write_synced};
+use crate::directory::Directory;
 use crate::{FeatureDir, FeatureWriter, StoreError};
+
+/// Its name while it is out of sight.
+const STAGED: &str = "version";
 
 /// A version that is being written out of sight. Dropping it takes it away again.
 #[derive(Debug)]
 pub struct StagedVersion<'w> {
     writer: &'w mut FeatureWriter,
     version: Version,
-    path: PathBuf,
-    directories: BTreeSet<PathBuf>,
-    files: BTreeMap<FileName, Sha256Digest>,
+    dir: Directory,
+    /// Those within it.
+    directories: BTreeSet<String>,
+    files: BTreeMap<FileName, Content>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Content {
+    digest: Sha256Digest,
+    bytes: u64,
 }
 
 /// What came of placing a version.
@@ -35,14 +44,13 @@ impl<'w> StagedVersion<'w> {
         writer: &'w mut FeatureWriter,
         version: &Version,
     ) -> Result<Self, StoreError> {
-        let path = writer.staging.join("version");
-        remove_dir(&path)?;
-        make_dir(&path)?;
+        writer.staging().remove(STAGED)?;
+        let dir = writer.staging().make(STAGED)?;
         Ok(Self {
             writer,
             version: version.clone(),
-            directories: BTreeSet::from([path.clone()]),
-            path,
+            dir,
+            directories: BTreeSet::new(),
             files: BTreeMap::new(),
         })
     }
@@ -52,15 +60,16 @@ impl<'w> StagedVersion<'w> {
     /// # Errors
     /// [`StoreError`]; nothing of the version is visible.
     pub fn write(&mut self, name: &FileName, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.path.join(name.as_str());
-        let mut parent = path.parent();
-        while let Some(directory) = parent.filter(|directory| *directory != self.path) {
-            make_dir(directory)?;
-            self.directories.insert(directory.to_owned());
-            parent = directory.parent();
+        let (parent, leaf) = name.as_str().rsplit_once('/').unwrap_or(("", name.as_str()));
+        let mut dir = self.dir.clone();
+        let mut below = String::new();
+        for directory in parent.split('/').filter(|directory| !directory.is_empty()) {
+            dir = dir.make(directory)?;
+            below = if below.is_empty() { directory.to_owned() } else { below + "/" + directory };
+            self.directories.insert(below.clone());
         }
-        write_synced(&path, bytes, 0o644)?;
-        self.files.insert(name.clone(), Sha256Digest::of(bytes));
+        dir.create_file(leaf, bytes, 0o644)?;
+        self.files.insert(name.clone(), Content::of(bytes));
         Ok(())
     }
 
@@ -69,17 +78,17 @@ impl<'w> StagedVersion<'w> {
     ///
     /// # Errors
     /// [`StoreError`]; code `version-taken` names both digests where the content differs.
-    pub fn publish(mut self, manifest: &[u8]) -> Result<Placed, StoreError> {
-        let target = self.writer.home.join(self.version.to_string());
-        if is_there(&target) {
-            self.compare(&target, manifest)?;
+    pub fn publish(self, manifest: &[u8]) -> Result<Placed, StoreError> {
+        let name = self.version.to_string();
+        let home = self.writer.home();
+        if home.has(&name) {
+            self.compare(home, &name, manifest)?;
             // It may have been renamed just before a crash, so that only its directory was not yet on disk.
-            sync_dir(&self.writer.home)?;
+            home.sync()?;
             return Ok(Placed::AlreadyThere);
         }
         self.finish(manifest)?;
-        make_dir(&self.writer.home)?;
-        rename(&self.path, &target, RenameFlags::NOREPLACE)?;
+        self.writer.staging().rename(STAGED, home, &name, RenameFlags::NOREPLACE)?;
         Ok(Placed::New)
     }
 
@@ -88,48 +97,60 @@ impl<'w> StagedVersion<'w> {
     ///
     /// # Errors
     /// [`StoreError`]; what was there is still there.
-    pub fn replace(mut self, manifest: &[u8]) -> Result<(), StoreError> {
+    pub fn replace(self, manifest: &[u8]) -> Result<(), StoreError> {
         self.finish(manifest)?;
-        make_dir(&self.writer.home)?;
-        let target = self.writer.home.join(self.version.to_string());
-        let flags = if is_there(&target) { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
-        rename(&self.path, &target, flags)?;
+        let name = self.version.to_string();
+        let home = self.writer.home();
+        let flags = if home.has(&name) { RenameFlags::EXCHANGE } else { RenameFlags::NOREPLACE };
+        self.writer.staging().rename(STAGED, home, &name, flags)?;
         self.writer.show()
     }
 
-    fn finish(&mut self, manifest: &[u8]) -> Result<(), StoreError> {
-        write_synced(&self.path.join(MANIFEST_FILE), manifest, 0o644)?;
+    fn finish(&self, manifest: &[u8]) -> Result<(), StoreError> {
+        self.dir.create_file(MANIFEST_FILE, manifest, 0o644)?;
         // Deepest first, so that no directory is on disk before what it holds.
-        self.directories.iter().rev().try_for_each(|directory| sync_dir(directory))
+        for directory in self.directories.iter().rev() {
+            self.dir.get(directory)?.sync()?;
+        }
+        self.dir.sync()
     }
 
-    fn compare(&self, target: &Path, manifest: &[u8]) -> Result<(), StoreError> {
-        let directory = FeatureDir::open(target)
-            .map_err(StoreError::io("open the version's directory", target))?;
-        let there =
-            |name: &str| directory.read(name, u64::MAX).ok().map(|bytes| Sha256Digest::of(&bytes));
+    fn compare(&self, home: &Directory, name: &str, manifest: &[u8]) -> Result<(), StoreError> {
+        let target = home.get(name)?;
+        let dir = FeatureDir::of(&target)?;
+        let there = |name: &str, limit| dir.read(name, limit).map(|bytes| Sha256Digest::of(&bytes));
+        let damaged = |name: &str, expected, found| {
+            Err(StoreError::Damaged { path: target.path().join(name), expected, found })
+        };
         let offered = Sha256Digest::of(manifest);
-        if let Some(published) = there(MANIFEST_FILE).filter(|published| *published != offered) {
-            return Err(StoreError::ContentDiffers { path: target.to_owned(), published, offered });
+        // Another manifest may well be longer, and its digest is wanted.
+        match there(MANIFEST_FILE, Limits::default().json_bytes.max(manifest.len() as u64)) {
+            Ok(published) if published == offered => {}
+            Ok(published) => {
+                let path = target.path().to_owned();
+                return Err(StoreError::ContentDiffers { path, published, offered });
+            }
+            unread => return damaged(MANIFEST_FILE, offered, unread),
         }
-        let files = self.files.iter().map(|(file, digest)| (file.as_str(), *digest));
-        for (file, expected) in std::iter::once((MANIFEST_FILE, offered)).chain(files) {
-            let found = there(file);
-            if found != Some(expected) {
-                return Err(StoreError::Damaged { path: target.join(file), expected, found });
+        for (file, expected) in &self.files {
+            match there(file.as_str(), expected.bytes) {
+                Ok(found) if found == expected.digest => {}
+                found => return damaged(file.as_str(), expected.digest, found),
             }
         }
         Ok(())
     }
 }
 
-impl Drop for StagedVersion<'_> {
-    fn drop(&mut self) {
-        // What could not be removed is removed by whoever takes the lock next.
-        let _ = remove_dir(&self.path);
+impl Content {
+    fn of(bytes: &[u8]) -> Self {
+        Self { digest: Sha256Digest::of(bytes), bytes: bytes.len() as u64 }
     }
 }
 
-fn is_there(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
+impl Drop for StagedVersion<'_> {
+    fn drop(&mut self) {
+        // What could not be removed is removed by whoever takes the lock next.
+        let _ = self.writer.staging().remove(STAGED);
+    }
 }

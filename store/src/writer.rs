@@ -1,6 +1,6 @@
 //! One feature's directory, held for writing.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,17 +10,21 @@ use rustix::fs::{FlockOperation, RenameFlags, flock};
 use rustix::io::Errno;
 use semver::Version;
 
-use crate::file::{make_dir, remove_dir, rename, sync_dir, write_synced};
+use crate::directory::Directory;
+use crate::file::make_dirs;
 use crate::{FeatureDir, StagedVersion, StoreError};
 
 /// Everything unfinished lives here, on the same file system as what it becomes. No feature id starts
 /// with a dot.
 const STAGING: &str = ".staging";
 
+/// The feature's directory before its first index, within its staging directory.
+const NEW: &str = "new";
+
 /// An artifacts directory, for writing.
 #[derive(Debug, Clone)]
 pub struct Store {
-    root: PathBuf,
+    root: Directory,
 }
 
 impl Store {
@@ -29,12 +33,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where it does not or is no directory.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let metadata = std::fs::metadata(root)
-            .map_err(StoreError::io("open the artifacts directory", root))?;
-        if !metadata.is_dir() {
-            return Err(StoreError::NotADirectory { path: root.to_owned() });
-        }
-        Ok(Self { root: root.to_owned() })
+        Ok(Self { root: Directory::open(root)? })
     }
 
     /// The artifacts directory at `root`, made where it is missing.
@@ -42,7 +41,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where it cannot be made.
     pub fn open_or_create(root: &Path) -> Result<Self, StoreError> {
-        make_dir(root)?;
+        make_dirs(root)?;
         Self::open(root)
     }
 
@@ -52,24 +51,27 @@ impl Store {
     /// with the process, however that ends.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; codes `store-not-a-directory` and `store-not-a-file` where somebody put a link or
+    /// something else in the way.
     pub fn lock(&self, feature: &FeatureId) -> Result<FeatureWriter, StoreError> {
-        let staging_root = self.root.join(STAGING);
-        make_dir(&staging_root)?;
-        let lock_path = staging_root.join(format!("{feature}.lock"));
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path)
-            .map_err(StoreError::io("open the lock", &lock_path))?;
-        take(&lock).map_err(StoreError::io("take the lock", &lock_path))?;
-        let staging = staging_root.join(feature.as_str());
-        remove_dir(&staging)?;
-        make_dir(&staging)?;
-        let visible = self.root.join(feature.as_str());
-        let home = if is_directory(&visible)? { visible.clone() } else { staging.join("new") };
-        Ok(FeatureWriter { feature: feature.clone(), visible, home, staging, _lock: lock })
+        let all = self.root.make(STAGING)?;
+        let lock_name = format!("{feature}.lock");
+        let lock = all.open_lock(&lock_name)?;
+        take(&lock).map_err(StoreError::io("take the lock", &all.path().join(lock_name)))?;
+        let visible = self.root.find(feature.as_str())?;
+        all.remove(feature.as_str())?;
+        let staging = Staging { dir: all.make(feature.as_str())?, all, feature: feature.clone() };
+        let home = match visible {
+            Some(visible) => Home::Visible(visible),
+            None => Home::New(staging.dir.make(NEW)?),
+        };
+        Ok(FeatureWriter {
+            feature: feature.clone(),
+            root: self.root.clone(),
+            home,
+            staging,
+            _lock: lock,
+        })
     }
 }
 
@@ -77,12 +79,29 @@ impl Store {
 #[derive(Debug)]
 pub struct FeatureWriter {
     feature: FeatureId,
-    /// Where readers look.
-    visible: PathBuf,
-    /// Where writes go: `visible`, or before the first index a place from where it becomes visible whole.
-    pub(crate) home: PathBuf,
-    pub(crate) staging: PathBuf,
+    /// Where readers look for the feature's directory.
+    root: Directory,
+    home: Home,
+    staging: Staging,
+    // The last field: it is let go when the staging directory is gone.
     _lock: File,
+}
+
+/// Where writes go.
+#[derive(Debug)]
+enum Home {
+    /// The directory that readers see.
+    Visible(Directory),
+    /// Before the first index, a place from where it becomes visible whole.
+    New(Directory),
+}
+
+/// The feature's staging directory, until this is dropped.
+#[derive(Debug)]
+struct Staging {
+    all: Directory,
+    dir: Directory,
+    feature: FeatureId,
 }
 
 impl FeatureWriter {
@@ -92,8 +111,8 @@ impl FeatureWriter {
     }
 
     /// The directory that readers see.
-    pub fn path(&self) -> &Path {
-        &self.visible
+    pub fn path(&self) -> PathBuf {
+        self.root.path().join(self.feature.as_str())
     }
 
     /// Opens the directory for reading; `None` before the first index.
@@ -101,10 +120,9 @@ impl FeatureWriter {
     /// # Errors
     /// [`StoreError`].
     pub fn read(&self) -> Result<Option<FeatureDir>, StoreError> {
-        match FeatureDir::open(&self.visible) {
-            Ok(dir) => Ok(Some(dir)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::io("open the feature's directory", &self.visible)(error)),
+        match &self.home {
+            Home::Visible(visible) => FeatureDir::of(visible).map(Some),
+            Home::New(_) => Ok(None),
         }
     }
 
@@ -126,14 +144,13 @@ impl FeatureWriter {
         previous: Option<Sha256Digest>,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let path = self.visible.join(RELEASES_FILE);
+        let path = self.path().join(RELEASES_FILE);
         if self.index_digest()? != previous {
             return Err(StoreError::IndexChanged { feature: self.feature.clone(), path });
         }
-        make_dir(&self.home)?;
-        let staged = self.staging.join(RELEASES_FILE);
-        write_synced(&staged, bytes, 0o644)?;
-        rename(&staged, &self.home.join(RELEASES_FILE), RenameFlags::empty())?;
+        let staging = self.staging();
+        staging.create_file(RELEASES_FILE, bytes, 0o644)?;
+        staging.place_file(RELEASES_FILE, self.home(), RELEASES_FILE, RenameFlags::empty())?;
         self.show()
     }
 
@@ -146,38 +163,44 @@ impl FeatureWriter {
         &mut self,
         keep: impl Fn(&Version) -> bool,
     ) -> Result<Vec<Version>, StoreError> {
-        let list = StoreError::io("list the feature's directory", &self.visible);
-        let entries = match std::fs::read_dir(&self.visible) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(list)?,
-        };
+        let Home::Visible(visible) = &self.home else { return Ok(Vec::new()) };
         let mut removed = Vec::new();
-        for entry in entries {
-            let Some(version) = entry.file_name().to_str().and_then(|name| name.parse().ok())
-            else {
-                continue;
-            };
+        for name in visible.names()? {
+            let Ok(version) = name.parse() else { continue };
             if keep(&version) {
                 continue;
             }
             // Out of sight first: a kill in the middle must not leave half a version.
-            let aside = self.staging.join(format!("removed-{version}"));
-            rename(&entry.path(), &aside, RenameFlags::NOREPLACE)?;
-            remove_dir(&aside)?;
+            let aside = format!("removed-{version}");
+            visible.rename(&name, self.staging(), &aside, RenameFlags::NOREPLACE)?;
+            self.staging().remove(&aside)?;
             removed.push(version);
         }
         if !removed.is_empty() {
-            sync_dir(&self.visible)?;
+            visible.sync()?;
         }
         removed.sort();
         Ok(removed)
     }
 
+    /// Where writes go.
+    pub(crate) fn home(&self) -> &Directory {
+        match &self.home {
+            Home::Visible(dir) | Home::New(dir) => dir,
+        }
+    }
+
+    /// Where unfinished things are.
+    pub(crate) fn staging(&self) -> &Directory {
+        &self.staging.dir
+    }
+
     /// Lets readers see what was written before the feature had a directory.
     pub(crate) fn show(&mut self) -> Result<(), StoreError> {
-        if self.home != self.visible {
-            rename(&self.home, &self.visible, RenameFlags::NOREPLACE)?;
-            self.home = self.visible.clone();
+        if let Home::New(dir) = &self.home {
+            let name = self.feature.as_str();
+            self.staging().rename(NEW, &self.root, name, RenameFlags::NOREPLACE)?;
+            self.home = Home::Visible(dir.moved_to(self.path()));
         }
         Ok(())
     }
@@ -188,17 +211,17 @@ impl FeatureWriter {
             Ok(bytes) => Ok(Some(Sha256Digest::of(&bytes))),
             Err(ReadError::Missing) => Ok(None),
             Err(error) => {
-                let path = self.visible.join(RELEASES_FILE);
+                let path = self.path().join(RELEASES_FILE);
                 Err(StoreError::io("read the index", &path)(io::Error::other(error)))
             }
         }
     }
 }
 
-impl Drop for FeatureWriter {
+impl Drop for Staging {
     fn drop(&mut self) {
         // What could not be removed is removed by whoever takes the lock next.
-        let _ = remove_dir(&self.staging);
+        let _ = self.all.remove(self.feature.as_str());
     }
 }
 
@@ -208,14 +231,5 @@ fn take(lock: &File) -> io::Result<()> {
             Err(Errno::INTR) => {}
             other => return other.map_err(Into::into),
         }
-    }
-}
-
-fn is_directory(path: &Path) -> Result<bool, StoreError> {
-    match std::fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(true),
-        Ok(_) => Err(StoreError::NotADirectory { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(StoreError::io("open the feature's directory", path)(error)),
     }
 }
