@@ -22,8 +22,8 @@ use common::{LAB, Workspace, copy, dev_keys, verified};
 use pilar_artifact::TrustedKeys;
 
 /// Everything by which a publish changes a disk, or waits for one.
-const CALLS: [&str; 8] =
-    ["mkdir", "openat", "write", "fsync", "renameat2", "unlinkat", "flock", "close"];
+const CALLS: [&str; 9] =
+    ["mkdirat", "openat", "openat2", "write", "fsync", "renameat2", "unlinkat", "flock", "close"];
 const PUBLISH: [&str; 4] = ["publish", "--local", "--dev", "--json"];
 
 struct Scene {
@@ -124,7 +124,7 @@ fn a_disk_that_is_full_at_any_write_is_named_and_changes_nothing() {
     for (call, error) in [
         ("write", "ENOSPC"),
         ("fsync", "ENOSPC"),
-        ("mkdir", "ENOSPC"),
+        ("mkdirat", "ENOSPC"),
         ("renameat2", "ENOSPC"),
         ("write", "EDQUOT"),
     ] {
@@ -165,4 +165,17 @@ fn each_fault_of_the_disk_has_its_code_and_remedy() {
         assert!(error["file"].as_str().unwrap().starts_with("artifacts/"), "{fault}: {error}");
         assert_eq!(before, workspace.tree("artifacts/lab"), "{fault}");
     }
+}
+
+#[test]
+fn an_open_that_the_kernel_puts_off_is_tried_again_but_not_for_ever() {
+    let workspace = Workspace::published();
+    let publish = |fault: &str| {
+        common::Run::of(workspace.command_with_fault(fault, &PUBLISH).output().unwrap())
+    };
+    assert_eq!(publish("openat2:error=EAGAIN:when=1..3").status, 0);
+    // As long as somebody holds a lease on the file.
+    let run = publish("openat2:error=EAGAIN:when=1..100");
+    assert_eq!(run.status, 1, "{}", run.stdout);
+    assert!(run.stdout.contains("lease"), "{}", run.stdout);
 }
