@@ -200,3 +200,19 @@ fn a_feature_directory_that_is_a_link_is_refused() {
     assert_eq!(workspace.refusal(1, &PUBLISH), "store-not-a-directory");
     assert!(workspace.tree("elsewhere").is_empty());
 }
+
+#[test]
+fn a_staging_directory_that_is_a_link_is_refused_and_nothing_behind_it_is_removed() {
+    let workspace = Workspace::published();
+    workspace.feature(LAB, "1.1.0", "two");
+    workspace.json(0, &BUILD);
+    workspace.write("victim/lab/precious", "precious");
+    std::fs::remove_dir_all(workspace.path("artifacts/.staging")).unwrap();
+    std::os::unix::fs::symlink("../victim", workspace.path("artifacts/.staging")).unwrap();
+    let answer = workspace.json(1, &PUBLISH);
+    assert_eq!(answer["error"]["code"], "store-not-a-directory");
+    assert_eq!(answer["error"]["file"], "artifacts/.staging");
+    assert_eq!(workspace.tree("victim").len(), 1);
+    assert_eq!(workspace.read("victim/lab/precious"), "precious");
+    assert_eq!(lab(&workspace), "1.0.0 of 1.0.0");
+}
