@@ -43,7 +43,8 @@ fn what_is_in_flight_is_finished_and_what_is_idle_is_closed() {
 
 #[test]
 fn requests_are_served_while_draining_and_each_reply_says_close() {
-    for setup in [SETUPS[1], SETUPS[3]] {
+    // One worker: two do not begin to drain at the very same moment, and a client sees only one of them.
+    for setup in SETUPS.into_iter().filter(|(_, workers)| *workers == 1) {
         let mut server = Server::start(setup);
         let addr = server.addr;
         let mut early = Client::connect(addr);
