@@ -82,8 +82,8 @@ fn all(root: &Path, reader: &Reader<'_>, ui: &Ui) -> Result<Outcome, Problem> {
     }
     ui.table(&["feature", "active", "canary", "floor", "sequence", "versions"], &rows);
     let count = features.len() + problems.len();
-    let features = if count == 1 { "feature" } else { "features" };
-    let result = format!("{count} {features} in {}.", root.display());
+    let noun = if count == 1 { "feature" } else { "features" };
+    let result = format!("{count} {noun} in {}.", root.display());
     Ok(Outcome { problems, ..Outcome::new(result, json!({ "features": features })) })
 }
 
