@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use pilar_artifact::FeatureId;
 use pilar_artifact::operations::Window;
-use pilar_artifact::{FeatureId, Limits};
 use serde_json::{Value, json};
 
 use crate::arguments::{
@@ -13,7 +13,6 @@ use crate::arguments::{
 use crate::build;
 use crate::documents::features_in;
 use crate::environment::Environment;
-use crate::keyring;
 use crate::problem::{Outcome, Problem};
 use crate::tree::{Candidate, Change, Tree};
 use crate::ui::Ui;
@@ -59,13 +58,8 @@ pub(crate) fn run(
         [] => built_features(arguments)?,
         named => named.to_vec(),
     };
-    let tree = Tree {
-        root: arguments.artifacts.dir(environment),
-        key: keyring::signing_key(environment, arguments.keys.dev)?,
-        trusted: keyring::trusted_keys(environment, arguments.keys.dev)?,
-        environment,
-        limits: Limits::default(),
-    };
+    let root = arguments.artifacts.dir(environment);
+    let tree = Tree::open(root, arguments.keys.dev, environment)?;
     let attribution = arguments.attribution.at_now(environment);
     let window = Window { keep: arguments.keep };
     let mut published = Vec::new();

@@ -3,14 +3,13 @@
 mod status;
 
 use clap::{Args, Subcommand, ValueEnum};
+use pilar_artifact::FeatureId;
 use pilar_artifact::operations::Operation;
-use pilar_artifact::{FeatureId, Limits};
 use semver::Version;
 use serde_json::json;
 
 use crate::arguments::{ArtifactsArguments, AttributionArguments, KeyArguments};
 use crate::environment::Environment;
-use crate::keyring;
 use crate::problem::{Outcome, Problem};
 use crate::tree::Tree;
 use crate::ui::Ui;
@@ -153,13 +152,8 @@ fn change(
     operation: &Operation,
     environment: &Environment,
 ) -> Result<Outcome, Problem> {
-    let tree = Tree {
-        root: target.artifacts.dir(environment),
-        key: keyring::signing_key(environment, target.keys.dev)?,
-        trusted: keyring::trusted_keys(environment, target.keys.dev)?,
-        environment,
-        limits: Limits::default(),
-    };
+    let root = target.artifacts.dir(environment);
+    let tree = Tree::open(root, target.keys.dev, environment)?;
     let attribution = target.attribution.at_now(environment);
     let change = tree.change(&target.feature, operation, &attribution)?;
     let (index, before) = (&change.index, &change.before);

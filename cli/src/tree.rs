@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::documents::{open_dir, parse, unreadable};
 use crate::environment::Environment;
+use crate::keyring;
 use crate::problem::Problem;
 
 /// An artifacts directory and the keys to change it with.
@@ -110,7 +111,22 @@ impl Candidate {
     }
 }
 
-impl Tree<'_> {
+impl<'e> Tree<'e> {
+    /// The artifacts directory at `root`, with the keys of the environment, or with the dev key.
+    pub(crate) fn open(
+        root: PathBuf,
+        dev: bool,
+        environment: &'e Environment,
+    ) -> Result<Self, Problem> {
+        Ok(Self {
+            root,
+            key: keyring::signing_key(environment, dev)?,
+            trusted: keyring::trusted_keys(environment, dev)?,
+            environment,
+            limits: Limits::default(),
+        })
+    }
+
     /// Publishes a built version. What is published already, with the same content, stays as it is.
     pub(crate) fn publish(
         &self,

@@ -90,9 +90,9 @@ impl Setup {
         self
     }
 
-    /// Runs it where the kernel refuses to watch directories, until [`Host::allow_watches`]. `None` where the
-    /// kernel allows no user namespace, whose own limit this takes.
-    pub(crate) fn refused_watches(mut self) -> Option<Self> {
+    /// Runs it where the kernel refuses to watch directories, until [`Host::allow_watches`]. It takes a user
+    /// namespace, which has such a limit of its own.
+    pub(crate) fn refused_watches(mut self) -> Self {
         let in_namespace = || {
             let mut command = Command::new(UNSHARE);
             command.env_clear().stdin(Stdio::null()).args(["--user", "--map-root-user"]);
@@ -100,15 +100,17 @@ impl Setup {
         };
         let set_limit = format!("echo 0 > {WATCH_LIMIT}");
         let probe = in_namespace().args([SHELL, "-c", &set_limit]).output();
-        if !probe.is_ok_and(|output| output.status.success()) {
-            return None;
-        }
+        assert!(
+            probe.as_ref().is_ok_and(|output| output.status.success()),
+            "this machine allows no user namespace ({probe:?}); run the tests as root, or set \
+             kernel.unprivileged_userns_clone to 1"
+        );
         let mut command = in_namespace();
         let script = format!("{set_limit} && exec \"$0\"");
         command.args([SHELL, "-c", &script, env!("CARGO_BIN_EXE_pilar-host")]);
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         self.command = command;
-        Some(self)
+        self
     }
 
     /// Starts it and waits until it listens.

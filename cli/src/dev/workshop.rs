@@ -54,7 +54,7 @@ impl<'a> Workshop<'a> {
         let builder = Builder {
             output: PathBuf::from(OUTPUT_DIR),
             install: true,
-            // The host makes them when it has time; people wait for this build.
+            // They save time on a network; this page comes from the same machine, and people wait for the build.
             variants: false,
             key: keyring::signing_key(environment, true)?,
             trusted: keyring::trusted_keys(environment, true)?,
@@ -63,13 +63,7 @@ impl<'a> Workshop<'a> {
             environment,
             ui,
         };
-        let tree = Tree {
-            root: artifacts.to_owned(),
-            key: keyring::signing_key(environment, true)?,
-            trusted: keyring::trusted_keys(environment, true)?,
-            environment,
-            limits,
-        };
+        let tree = Tree::open(artifacts.to_owned(), true, environment)?;
         Ok(Self { builder, tree, environment, built: BTreeMap::new() })
     }
 
