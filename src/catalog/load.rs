@@ -101,12 +101,12 @@ fn assets(manifest: &Manifest, files: Vec<SealedFile>) -> Result<Vec<Asset>, Res
         if is_document(content_type) {
             resource = resource.header("content-security-policy", DOCUMENT_POLICY)?;
         }
-        resource = resource.identity(file.bytes.clone(), Some(*file.sha256.as_bytes()));
+        resource = resource.identity(file.body.clone(), Some(*file.sha256.as_bytes()));
         for (suffix, encoding) in VARIANTS {
             let name = format!("{}.{suffix}", file.name);
             if let Some(variant) = by_name.get(name.as_str()) {
                 let digest = Some(*variant.sha256.as_bytes());
-                resource = resource.variant(encoding, variant.bytes.clone(), digest);
+                resource = resource.variant(encoding, variant.body.clone(), digest);
             }
         }
         let path = asset_url(manifest, &file.name);

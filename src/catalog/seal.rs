@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use memmap2::Mmap;
 use pilar_artifact::verify::FileSink;
 use pilar_artifact::{FileName, Sha256Digest};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+use crate::http::Body;
 
 /// Collects the files of one version into one memory file.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub struct SealedFile {
     /// Its digest, checked before it was sealed.
     pub sha256: Sha256Digest,
     /// Its bytes.
-    pub bytes: Bytes,
+    pub body: Body,
 }
 
 impl Sealer {
@@ -54,10 +57,11 @@ impl Sealer {
             // shrinking, so the mapping can neither change nor fault.
             Bytes::from_owner(unsafe { Mmap::map(&self.memory) }?)
         };
+        let all = Body::of_file(all, Arc::new(self.memory), 0);
         Ok(self
             .files
             .into_iter()
-            .map(|(name, sha256, range)| SealedFile { name, sha256, bytes: all.slice(range) })
+            .map(|(name, sha256, range)| SealedFile { name, sha256, body: all.slice(range) })
             .collect())
     }
 }

@@ -5,12 +5,13 @@ use std::net::{Shutdown, SocketAddr};
 use std::rc::Rc;
 
 use super::Lookup;
-use super::answer::{After, Asked, Next};
+use super::answer::{After, Asked, ChunkedBody, Next};
 use super::buffers::Buffers;
 use super::refusal::Refusal;
 use super::socket::{self, Socket};
 use super::watch::Watch;
 use super::worker::Worker;
+use crate::http::Body;
 
 /// A connection and its part of the input that is not answered yet.
 pub(super) struct Connection<S> {
@@ -27,6 +28,10 @@ pub(super) struct Connection<S> {
     pub(super) seen: usize,
     /// How long the unanswered input must be for a request with its body to be whole.
     pub(super) wanted: usize,
+    /// How much is still to come of a body that nobody wants.
+    pub(super) unwanted: usize,
+    /// The chunked body of the request that the unanswered input begins with.
+    pub(super) chunks: Option<Box<ChunkedBody>>,
     /// Whether the client was told to send the body that it asked about.
     pub(super) continued: bool,
     /// Whether any request was answered.
@@ -62,6 +67,8 @@ impl<S: Lookup> Connection<S> {
             answered: 0,
             seen: 0,
             wanted: 0,
+            unwanted: 0,
+            chunks: None,
             continued: false,
             served: false,
             out: Vec::new(),
@@ -94,6 +101,7 @@ impl<S: Lookup> Connection<S> {
                 }
                 Next::Send => self.flush().await?,
                 Next::SendBody(body) => self.send_body(&body).await?,
+                Next::SendParts(parts, end) => self.send_parts(parts, &end).await?,
                 Next::Call(call) => Box::pin(self.relay(*call)).await?,
             }
             turns = turns.wrapping_add(1);
@@ -131,14 +139,25 @@ impl<S: Lookup> Connection<S> {
         result
     }
 
+    async fn send_parts(&mut self, parts: Vec<(Vec<u8>, Body)>, end: &[u8]) -> io::Result<()> {
+        for (delimiter, body) in parts {
+            self.reserve_out();
+            self.out.extend_from_slice(&delimiter);
+            self.send_body(&body).await?;
+        }
+        self.reserve_out();
+        self.out.extend_from_slice(end);
+        Ok(())
+    }
+
     /// Reads more input; false at its end.
     async fn read(&mut self) -> io::Result<bool> {
         self.input.drain(..self.answered);
         self.answered = 0;
-        if self.input.is_empty() {
-            self.watch.idle();
-        } else if self.wanted > 0 {
+        if self.wanted > 0 || self.unwanted > 0 || self.chunks.is_some() {
             self.watch.reading_body();
+        } else if self.input.is_empty() {
+            self.watch.idle();
         } else {
             self.watch.reading_head();
         }
@@ -184,7 +203,8 @@ impl<S: Lookup> Connection<S> {
     /// The client sends no more, of its own will or because it took too long.
     fn answer_to_the_end(&mut self) {
         self.after = After::Close;
-        if self.watch.is_late() {
+        // Whose body nobody wanted has its reply already.
+        if self.watch.is_late() && self.unwanted == 0 {
             let body = self.watch.is_reading_body();
             let refusal = if body { Refusal::BodyTimeout } else { Refusal::HeadTimeout };
             self.refuse(refusal, Asked::default());

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use crate::http::HeadLimits;
+
 /// Limits of the edge plane. Over one of them the client gets the status named with it, a counter
 /// moves, and the connection closes where its framing is no longer known.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a request line; longer is 414.
-    pub request_line_bytes: usize,
-    /// Bytes of a whole request head, request line included; longer is 431.
-    pub head_bytes: usize,
-    /// Header lines of a request, at most [`Limits::MOST_HEADERS`]; more is 431.
-    pub headers: usize,
+    /// Bounds on a request head; over them is 414 or 431.
+    pub head: HeadLimits,
     /// Bytes of a request body for the service plane; longer is 413.
     pub service_body_bytes: usize,
+    /// Bytes of a request body that nobody wants and that is read all the same, so that the
+    /// connection can go on; after a longer one it closes.
+    pub unwanted_body_bytes: usize,
     /// Open connections of one worker; one more is answered with 503 and closed.
     pub connections_per_worker: usize,
     /// Depth of the channel to the service plane, and requests that one worker may have there at
@@ -37,18 +38,12 @@ pub struct Limits {
     pub finish_timeout: Duration,
 }
 
-impl Limits {
-    /// The largest value that [`Limits::headers`] can have: room for them is on the stack.
-    pub const MOST_HEADERS: usize = 128;
-}
-
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            request_line_bytes: 8 * 1024,
-            head_bytes: 16 * 1024,
-            headers: 64,
+            head: HeadLimits::default(),
             service_body_bytes: 64 * 1024,
+            unwanted_body_bytes: 64 * 1024,
             connections_per_worker: 16 * 1024,
             service_calls: 256,
             head_timeout: Duration::from_secs(10),

@@ -11,7 +11,6 @@ mod driver;
 mod limits;
 mod listen;
 mod refusal;
-mod request;
 mod service;
 mod socket;
 mod watch;

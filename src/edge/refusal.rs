@@ -2,39 +2,29 @@
 
 use std::io::Write;
 
-use crate::http::PathError;
+use crate::http::{ChunkedError, HeadError, PathError};
+
+/// What a resource can be asked, with its line end.
+pub(super) const ALLOW: &str = "allow: GET, HEAD, OPTIONS\r\n";
 
 /// Why a request is turned away. Each has a status and a line of plain text for whoever sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    RequestLine,
-    HeaderName,
-    HeaderValue,
-    BareNewline,
-    HostMissing,
-    HostRepeated,
-    HostInvalid,
-    Target,
+    Head(HeadError),
     Path(PathError),
-    ContentLengthInvalid,
-    ContentLengthRepeated,
-    LengthAndEncoding,
+    Chunked(ChunkedError),
     HeadTimeout,
     MethodNotAllowed,
     NotAcceptable,
+    PreconditionFailed,
+    RangeNotSatisfiable,
     BodyTimeout,
     BodyTooLong,
-    RequestLineTooLong,
-    Expectation,
-    TooManyHeaders,
-    HeadTooLong,
     ServiceFailed,
-    TransferEncoding,
     ServiceBusy,
     ServiceGone,
     TooManyConnections,
     ServiceTimeout,
-    Version,
 }
 
 impl Refusal {
@@ -46,6 +36,8 @@ impl Refusal {
             Refusal::Path(_)
                 | Refusal::MethodNotAllowed
                 | Refusal::NotAcceptable
+                | Refusal::PreconditionFailed
+                | Refusal::RangeNotSatisfiable
                 | Refusal::ServiceFailed
                 | Refusal::ServiceBusy
                 | Refusal::ServiceGone
@@ -55,36 +47,28 @@ impl Refusal {
 
     pub(super) fn status(self) -> u16 {
         match self {
-            Refusal::RequestLine
-            | Refusal::HeaderName
-            | Refusal::HeaderValue
-            | Refusal::BareNewline
-            | Refusal::HostMissing
-            | Refusal::HostRepeated
-            | Refusal::HostInvalid
-            | Refusal::Target
-            | Refusal::Path(_)
-            | Refusal::ContentLengthInvalid
-            | Refusal::ContentLengthRepeated
-            | Refusal::LengthAndEncoding => 400,
+            Refusal::Head(error) => error.status(),
+            Refusal::Chunked(ChunkedError::TooLong) | Refusal::BodyTooLong => 413,
+            Refusal::Path(_) | Refusal::Chunked(_) => 400,
             Refusal::MethodNotAllowed => 405,
             Refusal::NotAcceptable => 406,
             Refusal::HeadTimeout | Refusal::BodyTimeout => 408,
-            Refusal::BodyTooLong => 413,
-            Refusal::RequestLineTooLong => 414,
-            Refusal::Expectation => 417,
-            Refusal::TooManyHeaders | Refusal::HeadTooLong => 431,
+            Refusal::PreconditionFailed => 412,
+            Refusal::RangeNotSatisfiable => 416,
             Refusal::ServiceFailed => 500,
-            Refusal::TransferEncoding => 501,
             Refusal::ServiceBusy | Refusal::ServiceGone | Refusal::TooManyConnections => 503,
             Refusal::ServiceTimeout => 504,
-            Refusal::Version => 505,
         }
     }
 
-    /// Appends the reply. `last_headers` are the complete lines that depend on the moment and the
-    /// connection: `date` and perhaps `connection`.
-    pub(super) fn write(self, out: &mut Vec<u8>, last_headers: &[&[u8]], head_only: bool) {
+    /// Appends the reply. `last_headers` appends the complete lines that depend on the resource, the
+    /// moment and the connection: `date` and perhaps `vary`, `content-range` and `connection`.
+    pub(super) fn write(
+        self,
+        out: &mut Vec<u8>,
+        last_headers: impl FnOnce(&mut Vec<u8>),
+        head_only: bool,
+    ) {
         let status = self.status();
         let reason = http::StatusCode::from_u16(status)
             .ok()
@@ -102,9 +86,7 @@ impl Refusal {
             self.text().len() + 1,
             self.header(),
         );
-        for line in last_headers {
-            out.extend_from_slice(line);
-        }
+        last_headers(out);
         out.extend_from_slice(b"\r\n");
         if !head_only {
             out.extend_from_slice(self.text().as_bytes());
@@ -112,10 +94,10 @@ impl Refusal {
         }
     }
 
+    /// The line of its own that the reply has.
     fn header(self) -> &'static str {
         match self {
-            Refusal::MethodNotAllowed => "allow: GET, HEAD\r\n",
-            Refusal::NotAcceptable => "vary: accept-encoding\r\n",
+            Refusal::MethodNotAllowed => ALLOW,
             Refusal::ServiceBusy | Refusal::ServiceGone | Refusal::TooManyConnections => {
                 "retry-after: 1\r\n"
             }
@@ -125,34 +107,23 @@ impl Refusal {
 
     fn text(self) -> &'static str {
         match self {
-            Refusal::RequestLine => "the request line is malformed",
-            Refusal::HeaderName => "a header name is malformed, or a line is folded",
-            Refusal::HeaderValue => "a header value holds a control character",
-            Refusal::BareNewline => "a line does not end with CR LF",
-            Refusal::HostMissing => "the host header is missing",
-            Refusal::HostRepeated => "the host header is repeated",
-            Refusal::HostInvalid => "the host header is malformed",
-            Refusal::Target => "the request target is neither a path nor an http URL",
+            Refusal::Head(error) => error.text(),
             Refusal::Path(error) => error.text(),
-            Refusal::ContentLengthInvalid => "content-length is not a number",
-            Refusal::ContentLengthRepeated => "content-length is repeated",
-            Refusal::LengthAndEncoding => "content-length and transfer-encoding are both there",
+            Refusal::Chunked(error) => error.text(),
             Refusal::HeadTimeout => "the request head took too long",
-            Refusal::MethodNotAllowed => "only GET and HEAD are answered here",
+            Refusal::MethodNotAllowed => "only GET, HEAD and OPTIONS are answered here",
             Refusal::NotAcceptable => "none of the encodings in accept-encoding is available",
+            Refusal::PreconditionFailed => {
+                "no tag in if-match is that of the present representation"
+            }
+            Refusal::RangeNotSatisfiable => "the representation has none of the ranges",
             Refusal::BodyTimeout => "the request body took too long",
             Refusal::BodyTooLong => "the request body is too long",
-            Refusal::RequestLineTooLong => "the request line is too long",
-            Refusal::Expectation => "only 100-continue can be expected",
-            Refusal::TooManyHeaders => "there are too many headers",
-            Refusal::HeadTooLong => "the request head is too long",
             Refusal::ServiceFailed => "the request could not be answered",
-            Refusal::TransferEncoding => "a request body needs a content-length",
             Refusal::ServiceBusy => "too many requests are waiting, try again",
             Refusal::ServiceGone => "the server is stopping, try again",
             Refusal::TooManyConnections => "too many connections are open, try again",
             Refusal::ServiceTimeout => "the answer took too long",
-            Refusal::Version => "only HTTP/1.0 and HTTP/1.1 are spoken here",
         }
     }
 }
@@ -163,7 +134,9 @@ mod tests {
 
     fn written(refusal: Refusal, head_only: bool) -> String {
         let mut out = Vec::new();
-        refusal.write(&mut out, &[b"date: then\r\n", b"connection: close\r\n"], head_only);
+        let last =
+            |out: &mut Vec<u8>| out.extend_from_slice(b"date: then\r\nconnection: close\r\n");
+        refusal.write(&mut out, last, head_only);
         String::from_utf8(out).unwrap()
     }
 
@@ -173,14 +146,14 @@ mod tests {
             written(Refusal::MethodNotAllowed, false),
             "HTTP/1.1 405 Method Not Allowed\r\n\
              content-type: text/plain; charset=utf-8\r\n\
-             content-length: 36\r\n\
+             content-length: 45\r\n\
              cache-control: no-store\r\n\
              x-content-type-options: nosniff\r\n\
-             allow: GET, HEAD\r\n\
+             allow: GET, HEAD, OPTIONS\r\n\
              date: then\r\n\
              connection: close\r\n\
              \r\n\
-             only GET and HEAD are answered here\n"
+             only GET, HEAD and OPTIONS are answered here\n"
         );
     }
 

@@ -11,15 +11,16 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body as _;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::sync::{mpsc, oneshot};
 
 use super::answer::{After, Asked};
 use super::connection::Connection;
 use super::refusal::Refusal;
-use super::request::Head;
 use super::watch::Waited;
 use super::worker::Worker;
 use super::{Lookup, Peer};
+use crate::http::{BodyLength, HeadError, RequestHead};
 
 /// A request on its way to the service plane.
 ///
@@ -52,12 +53,13 @@ impl<S> Drop for Call<S> {
 /// Hands a request over, or says at once that there is no room.
 pub(super) fn call<S>(
     worker: &Rc<Worker<S>>,
-    head: &Head<'_, '_>,
+    head: &RequestHead<'_, '_>,
+    path: &str,
     body: &[u8],
     peer: SocketAddr,
     snapshot: &Arc<S>,
 ) -> Result<Call<S>, Refusal> {
-    let request = assemble(head, body, peer)?;
+    let request = assemble(head, path, body, peer).map_err(Refusal::Head)?;
     let busy = || {
         worker.counters.service_refused.add(1);
         Refusal::ServiceBusy
@@ -75,29 +77,63 @@ pub(super) fn call<S>(
     Ok(Call { reply, asked: Asked::by(head), worker: Rc::clone(worker) })
 }
 
-/// Writes the request anew from its parts; nothing of its raw head goes on.
-fn assemble(head: &Head<'_, '_>, body: &[u8], peer: SocketAddr) -> Result<Request<Bytes>, Refusal> {
+/// Writes the request anew from its parts; nothing of its raw head goes on. The target is the path
+/// that the edge looked up, so that both planes mean the same one however it was escaped.
+fn assemble(
+    head: &RequestHead<'_, '_>,
+    path: &str,
+    body: &[u8],
+    peer: SocketAddr,
+) -> Result<Request<Bytes>, HeadError> {
     let mut request = Request::new(Bytes::copy_from_slice(body));
     *request.method_mut() =
-        http::Method::from_bytes(head.method.as_bytes()).map_err(|_| Refusal::RequestLine)?;
-    *request.uri_mut() = head.target.parse().map_err(|_| Refusal::Target)?;
+        http::Method::from_bytes(head.method.as_bytes()).map_err(|_| HeadError::RequestLine)?;
+    let mut target = utf8_percent_encode(path, NOT_IN_PATH).to_string();
+    if let Some(query) = head.query() {
+        target.push('?');
+        target.extend(utf8_percent_encode(query, NOT_IN_QUERY));
+    }
+    *request.uri_mut() = target.parse().map_err(|_| HeadError::Target)?;
     let headers = request.headers_mut();
     headers.reserve(head.headers.len());
     for line in head.headers {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Refusal::HeaderName)?;
-        let value = HeaderValue::from_bytes(line.value).map_err(|_| Refusal::HeaderValue)?;
+        let name =
+            HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| HeadError::HeaderName)?;
+        let value = HeaderValue::from_bytes(line.value).map_err(|_| HeadError::HeaderValue)?;
         headers.append(name, value);
     }
     if let Some(authority) = head.authority {
-        let host = HeaderValue::from_str(authority).map_err(|_| Refusal::Target)?;
+        let host = HeaderValue::from_str(authority).map_err(|_| HeadError::Target)?;
         headers.insert(header::HOST, host);
     }
     remove_hop_by_hop(headers);
     // Met here: the body is already whole.
     headers.remove(header::EXPECT);
+    if head.body == BodyLength::Chunked {
+        headers.insert(header::CONTENT_LENGTH, body.len().into());
+    }
     request.extensions_mut().insert(Peer(peer));
     Ok(request)
 }
+
+/// All that RFC 3986 §3.3 does not allow in a path.
+const NOT_IN_PATH: &AsciiSet = &NOT_IN_QUERY.add(b'?').add(b'%');
+
+/// All that RFC 3986 §3.4 does not allow in a query; escapes stay as they are.
+const NOT_IN_QUERY: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// RFC 9110 §7.6.1: what concerns one connection alone is not passed on.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {

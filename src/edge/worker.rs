@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Lookup;
 use super::accept;
+use super::answer::CLOSE;
 use super::buffers::Buffers;
 use super::clock::Clock;
 use super::connection::Connection;
@@ -66,7 +67,7 @@ pub(super) struct Worker<S> {
 impl<S: Lookup> Worker<S> {
     pub(super) fn new(parts: Parts<S>) -> Rc<Worker<S>> {
         Rc::new(Worker {
-            inputs: Buffers::new(parts.limits.head_bytes.max(Buffers::CAPACITY)),
+            inputs: Buffers::new(parts.limits.head.head_bytes.max(Buffers::CAPACITY)),
             outputs: Buffers::new(2 * super::answer::MOST_COPIED + Buffers::CAPACITY),
             limits: Rc::new(parts.limits),
             clock: Rc::new(Clock::new(parts.wall_clock)),
@@ -169,9 +170,11 @@ impl<S: Lookup> Worker<S> {
             self.counters.connections_refused.add(1);
             let mut reply = Vec::new();
             let refusal = Refusal::TooManyConnections;
-            self.clock.with_date_line(|date| {
-                refusal.write(&mut reply, &[date, b"connection: close\r\n"], false);
-            });
+            let last_headers = |out: &mut Vec<u8>| {
+                self.clock.with_date_line(|date| out.extend_from_slice(date));
+                out.extend_from_slice(CLOSE);
+            };
+            refusal.write(&mut reply, last_headers, false);
             socket::send_once(&stream, &reply);
             return;
         }

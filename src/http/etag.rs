@@ -1,4 +1,8 @@
-//! Entity tags and `if-none-match` (RFC 9110 §8.8.3, §13.1.2).
+//! Entity tags and the conditions on them (RFC 9110 §8.8.3, §13.1).
+//!
+//! There is no `last-modified`, and so `if-modified-since` and `if-unmodified-since` have nothing to be held
+//! against and are ignored, as RFC 9110 §13.1.3 asks: the same bytes have another time on each replica, and a
+//! rollback would go back in time.
 
 use std::fmt;
 
@@ -47,29 +51,61 @@ impl fmt::Debug for EntityTag {
 }
 
 /// Whether the client already has the representation tagged `current`: `*`, or the tag is in the
-/// list by weak comparison.
+/// list by weak comparison (RFC 9110 §13.1.2).
 ///
 /// `fields` are the values of all `if-none-match` lines. Reading stops at the first malformed
 /// member, so that a broken header costs a full reply and never a wrong 304. Allocates nothing.
 pub fn if_none_match<'a>(current: &EntityTag, fields: impl IntoIterator<Item = &'a [u8]>) -> bool {
-    fields.into_iter().any(|field| field.trim_ascii() == b"*" || list_contains(field, current))
+    any_matches(current, fields, Comparison::Weak)
 }
 
-fn list_contains(list: &[u8], current: &EntityTag) -> bool {
+/// Whether the client means the representation tagged `current`: `*`, or the tag is in the list by
+/// strong comparison (RFC 9110 §13.1.1). A broken header matches nothing.
+pub fn if_match<'a>(current: &EntityTag, fields: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    any_matches(current, fields, Comparison::Strong)
+}
+
+/// Whether a part of the representation tagged `current` fits the parts that the client has: the
+/// one field is this tag, strong (RFC 9110 §13.1.5). A date never fits, since no reply has a
+/// `last-modified` that it could have come from.
+pub fn if_range<'a>(current: &EntityTag, fields: impl IntoIterator<Item = &'a [u8]>) -> bool {
+    let mut fields = fields.into_iter();
+    matches!((fields.next(), fields.next()), (Some(field), None) if field == current.as_bytes())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Weak,
+    Strong,
+}
+
+fn any_matches<'a>(
+    current: &EntityTag,
+    fields: impl IntoIterator<Item = &'a [u8]>,
+    comparison: Comparison,
+) -> bool {
+    fields
+        .into_iter()
+        .any(|field| field.trim_ascii() == b"*" || list_contains(field, current, comparison))
+}
+
+fn list_contains(list: &[u8], current: &EntityTag, comparison: Comparison) -> bool {
     let mut rest = list;
     loop {
         let start = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b','));
         let Some(member) = start.and_then(|start| rest.get(start..)) else {
             return false;
         };
-        let Some(opaque) = member.strip_prefix(b"W/").unwrap_or(member).strip_prefix(b"\"") else {
+        let weak = member.strip_prefix(b"W/");
+        let Some(opaque) = weak.unwrap_or(member).strip_prefix(b"\"") else {
             return false;
         };
         let Some(end) = opaque.iter().position(|&byte| byte == b'"') else {
             return false;
         };
         let (tag, after) = opaque.split_at(end);
-        if current.0.get(1..=EntityTag::HEX_DIGITS) == Some(tag) {
+        let comparable = comparison == Comparison::Weak || weak.is_none();
+        if comparable && current.0.get(1..=EntityTag::HEX_DIGITS) == Some(tag) {
             return true;
         }
         rest = after.get(1..).unwrap_or_default();
@@ -130,6 +166,27 @@ mod tests {
         ] {
             assert!(!matches(&tag, &field), "{field}");
         }
+    }
+
+    #[test]
+    fn a_weak_tag_is_no_match_where_bytes_count() {
+        let tag = EntityTag::of(b"x");
+        let own = tag.as_str();
+        let strong = |field: &str| if_match(&tag, [field.as_bytes()]);
+        assert!(strong(own) && strong("*") && strong(&format!("\"a\", W/\"b\", {own}")));
+        assert!(!strong(&format!("W/{own}")) && !strong("\"other\"") && !strong(""));
+        let part = |field: &str| if_range(&tag, [field.as_bytes()]);
+        assert!(part(own));
+        for field in [
+            &format!("W/{own}"),
+            &format!("{own}, {own}"),
+            "*",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "",
+        ] {
+            assert!(!part(field), "{field}");
+        }
+        assert!(!if_range(&tag, [own.as_bytes(), own.as_bytes()]));
     }
 
     proptest::proptest! {

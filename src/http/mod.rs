@@ -1,18 +1,31 @@
-//! Ready-made replies: which representation of a resource answers a request, and the bytes of its
-//! head. Nothing in here does I/O.
+//! HTTP without I/O: what a request says, which representation of a resource answers it, and the
+//! bytes of the reply's head.
 
+mod body;
+mod chunked;
 mod compress;
 mod content_type;
 mod encoding;
 mod etag;
+mod head;
+mod partial;
 mod path;
+mod range;
 mod resource;
 
+pub use body::Body;
+pub use chunked::{ChunkedDecoder, ChunkedError, Progress};
 pub use compress::{Effort, variants};
 pub use content_type::content_type_of;
 pub use encoding::{Encoding, EncodingSet, negotiate};
-pub use etag::{EntityTag, if_none_match};
+pub use etag::{EntityTag, if_match, if_none_match, if_range};
+pub use head::{
+    BodyLength, Field, HeadError, HeadLimits, HeaderSlots, Parsed, RequestHead, header_slots,
+    may_be_whole, parse, partial as partial_head,
+};
+pub use partial::Parts;
 pub use path::{PathError, decode_path};
+pub use range::{RangeSet, Requested, requested};
 pub use resource::{
     CachePolicy, Representation, Resource, ResourceBuilder, ResourceError, Selection,
 };

@@ -1,10 +1,14 @@
 //! A resource with everything that is needed to answer for it, made once when a snapshot is built.
 
-use bytes::Bytes;
+use std::ops::Range;
+
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
+use super::body::Body;
 use super::encoding::{Encoding, EncodingSet, negotiate};
-use super::etag::{EntityTag, if_none_match};
+use super::etag::{EntityTag, if_match, if_none_match, if_range};
+use super::head::{Field, RequestHead};
+use super::range::{RangeSet, Requested, requested};
 
 /// How long a reply may be kept (RFC 9111 §5.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +83,7 @@ impl ResourceError {
 #[derive(Debug)]
 pub struct Resource {
     status: StatusCode,
+    negotiable: bool,
     available: EncodingSet,
     representations: Box<[Representation]>,
 }
@@ -92,8 +97,10 @@ pub struct Representation {
     encoding: Encoding,
     etag: Option<EntityTag>,
     head: Box<[u8]>,
+    /// Where in the head the lines are that describe the content: its type and coding.
+    described: Range<usize>,
     not_modified_head: Box<[u8]>,
-    body: Bytes,
+    body: Body,
 }
 
 /// What a request gets from a resource.
@@ -101,10 +108,18 @@ pub struct Representation {
 pub enum Selection<'a> {
     /// The representation with its head and, unless the method is HEAD, its body.
     Full(&'a Representation),
+    /// 206 with this part of the body.
+    Part(&'a Representation, Range<usize>),
+    /// 206 with several parts of the body.
+    Parts(&'a Representation, RangeSet),
     /// 304 with the representation's second head; there is no body.
     NotModified(&'a Representation),
     /// 406: the client takes none of the encodings.
     NotAcceptable,
+    /// 412: the client means another representation.
+    PreconditionFailed,
+    /// 416: the representation has none of the parts.
+    Unsatisfiable(&'a Representation),
 }
 
 impl Resource {
@@ -130,23 +145,25 @@ impl Resource {
         &self.representations
     }
 
-    /// Chooses the reply for a GET or HEAD with these `accept-encoding` and `if-none-match` lines.
+    /// The `vary` line of every reply, with its line end; empty for what is not negotiated.
+    pub fn vary_line(&self) -> &'static [u8] {
+        if self.negotiable { b"vary: accept-encoding\r\n" } else { b"" }
+    }
+
+    /// Chooses the reply to a GET or HEAD.
     ///
-    /// Negotiation comes first and the condition is held against the representation that would be
-    /// sent (RFC 9110 §13.2.2). Allocates nothing.
-    pub fn select<'h>(
-        &self,
-        accept_encoding: impl IntoIterator<Item = &'h [u8]>,
-        none_match: impl IntoIterator<Item = &'h [u8]>,
-    ) -> Selection<'_> {
-        let chosen = negotiate(self.available, accept_encoding);
+    /// Negotiation comes first; then the conditions are held against the representation that would
+    /// be sent, in the order of RFC 9110 §13.2.2. Only a reply with status 200 has conditions and
+    /// parts (§13.2.1, §14.2), and only GET has parts. Allocates nothing.
+    pub fn select(&self, head: &RequestHead<'_, '_>) -> Selection<'_> {
+        let chosen = negotiate(self.available, head.values(Field::AcceptEncoding));
         let found = self.representations.iter().find(|one| Some(one.encoding) == chosen);
         let Some(representation) = found else {
             return Selection::NotAcceptable;
         };
         match &representation.etag {
-            Some(etag) if if_none_match(etag, none_match) => Selection::NotModified(representation),
-            _ => Selection::Full(representation),
+            Some(etag) => representation.hold_against(etag, head),
+            None => Selection::Full(representation),
         }
     }
 }
@@ -174,10 +191,45 @@ impl Representation {
     }
 
     /// The body of a full reply.
-    pub fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &Body {
         &self.body
     }
+
+    /// The lines of the head that describe the content: `content-type`, and `content-encoding` if
+    /// there is one.
+    pub(super) fn description(&self) -> &[u8] {
+        self.head.get(self.described.clone()).unwrap_or_default()
+    }
+
+    /// The lines of the head that follow its length and description.
+    pub(super) fn other_lines(&self) -> &[u8] {
+        self.head.get(self.described.end..).unwrap_or_default()
+    }
+
+    fn hold_against(&self, etag: &EntityTag, head: &RequestHead<'_, '_>) -> Selection<'_> {
+        if head.has(Field::IfMatch) && !if_match(etag, head.values(Field::IfMatch)) {
+            return Selection::PreconditionFailed;
+        }
+        if head.has(Field::IfNoneMatch) && if_none_match(etag, head.values(Field::IfNoneMatch)) {
+            return Selection::NotModified(self);
+        }
+        let asks_for_parts = head.has(Field::Range) && head.method == "GET";
+        if !asks_for_parts
+            || (head.has(Field::IfRange) && !if_range(etag, head.values(Field::IfRange)))
+        {
+            return Selection::Full(self);
+        }
+        match requested(head.values(Field::Range), self.body.len()) {
+            Requested::All => Selection::Full(self),
+            Requested::One(range) => Selection::Part(self, range),
+            Requested::Many(ranges) => Selection::Parts(self, ranges),
+            Requested::Unsatisfiable => Selection::Unsatisfiable(self),
+        }
+    }
 }
+
+/// An encoding with the digest of its body, if that is known.
+type Variant = (Encoding, Body, Option<[u8; 32]>);
 
 /// Collects the parts of a [`Resource`].
 #[derive(Debug)]
@@ -187,7 +239,7 @@ pub struct ResourceBuilder {
     cache: CachePolicy,
     headers: Vec<(HeaderName, HeaderValue)>,
     negotiable: bool,
-    variants: Vec<(Encoding, Bytes, Option<[u8; 32]>)>,
+    variants: Vec<Variant>,
 }
 
 impl ResourceBuilder {
@@ -210,14 +262,19 @@ impl ResourceBuilder {
     }
 
     /// Adds the bytes as they were built; see [`ResourceBuilder::variant`].
-    pub fn identity(self, body: Bytes, sha256: Option<[u8; 32]>) -> Self {
+    pub fn identity(self, body: impl Into<Body>, sha256: Option<[u8; 32]>) -> Self {
         self.variant(Encoding::Identity, body, sha256)
     }
 
     /// Adds an encoding. `sha256` is the digest of `body`, if the caller has it already; it becomes
     /// the entity tag.
-    pub fn variant(mut self, encoding: Encoding, body: Bytes, sha256: Option<[u8; 32]>) -> Self {
-        self.variants.push((encoding, body, sha256));
+    pub fn variant(
+        mut self,
+        encoding: Encoding,
+        body: impl Into<Body>,
+        sha256: Option<[u8; 32]>,
+    ) -> Self {
+        self.variants.push((encoding, body.into(), sha256));
         self
     }
 
@@ -245,23 +302,26 @@ impl ResourceBuilder {
             return Err(ResourceError::NoRepresentation);
         }
         let representations = variants.into_iter().map(|variant| self.represent(variant)).collect();
-        Ok(Resource { status, available, representations })
+        let negotiable = self.negotiable;
+        Ok(Resource { status, negotiable, available, representations })
     }
 
-    fn represent(
-        &self,
-        (encoding, body, sha256): (Encoding, Bytes, Option<[u8; 32]>),
-    ) -> Representation {
+    fn represent(&self, (encoding, body, sha256): Variant) -> Representation {
         // An error is never revalidated, so a tag would only be a promise that nobody keeps.
         let etag = (self.status == StatusCode::OK).then(|| match sha256 {
             Some(digest) => EntityTag::from_sha256(&digest),
             None => EntityTag::of(&body),
         });
         let mut head = self.start_head(self.status);
-        push(&mut head, header::CONTENT_TYPE, self.content_type.as_bytes());
         push(&mut head, header::CONTENT_LENGTH, body.len().to_string().as_bytes());
+        let described_from = head.len();
+        push(&mut head, header::CONTENT_TYPE, self.content_type.as_bytes());
         if encoding != Encoding::Identity {
             push(&mut head, header::CONTENT_ENCODING, encoding.name().as_bytes());
+        }
+        let described = described_from..head.len();
+        if etag.is_some() {
+            push(&mut head, header::ACCEPT_RANGES, b"bytes");
         }
         self.finish_head(&mut head, etag.as_ref());
         let mut not_modified_head = self.start_head(StatusCode::NOT_MODIFIED);
@@ -270,6 +330,7 @@ impl ResourceBuilder {
             encoding,
             etag,
             head: head.into_boxed_slice(),
+            described,
             not_modified_head: not_modified_head.into_boxed_slice(),
             body,
         }
@@ -296,10 +357,12 @@ impl ResourceBuilder {
 }
 
 /// Written by the resource itself, by the connection, or not at all.
-const RESERVED: [HeaderName; 11] = [
+const RESERVED: [HeaderName; 13] = [
+    header::ACCEPT_RANGES,
     header::CONTENT_TYPE,
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
     header::ETAG,
     header::CACHE_CONTROL,
     header::VARY,
@@ -319,7 +382,28 @@ fn push(head: &mut Vec<u8>, name: HeaderName, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
+    use super::super::head::{HeadLimits, Parsed, header_slots, parse};
     use super::*;
+
+    /// What a GET with these further lines gets, in words.
+    fn ask(resource: &Resource, lines: &str) -> String {
+        let input = format!("GET / HTTP/1.1\r\nhost: a\r\n{lines}\r\n");
+        let mut slots = header_slots();
+        let Parsed::Head(head) = parse(input.as_bytes(), &mut slots, &HeadLimits::default()) else {
+            panic!("no head: {input}");
+        };
+        match resource.select(&head) {
+            Selection::Full(one) => format!("200 {}", one.encoding().name()),
+            Selection::Part(one, range) => format!("206 {} {range:?}", one.encoding().name()),
+            Selection::Parts(one, set) => format!("206 {} {set:?}", one.encoding().name()),
+            Selection::NotModified(one) => format!("304 {}", one.encoding().name()),
+            Selection::NotAcceptable => "406".to_owned(),
+            Selection::PreconditionFailed => "412".to_owned(),
+            Selection::Unsatisfiable(one) => format!("416 {}", one.encoding().name()),
+        }
+    }
 
     fn script() -> Resource {
         Resource::builder(StatusCode::OK, "text/javascript; charset=utf-8", CachePolicy::Immutable)
@@ -343,9 +427,10 @@ mod tests {
             text(br.head()),
             format!(
                 "HTTP/1.1 200 OK\r\n\
-                 content-type: text/javascript; charset=utf-8\r\n\
                  content-length: 8\r\n\
+                 content-type: text/javascript; charset=utf-8\r\n\
                  content-encoding: br\r\n\
+                 accept-ranges: bytes\r\n\
                  etag: {}\r\n\
                  cache-control: public, max-age=31536000, immutable\r\n\
                  vary: accept-encoding\r\n\
@@ -378,17 +463,29 @@ mod tests {
     }
 
     #[test]
-    fn the_condition_is_held_against_the_representation_that_would_be_sent() {
+    fn conditions_are_held_against_the_representation_that_would_be_sent() {
         let resource = script();
-        let tag_of_br = EntityTag::of(b"br bytes");
-        let none_match = [tag_of_br.as_bytes()];
-        let accepting_br = resource.select([&b"br"[..]], none_match);
-        assert!(matches!(accepting_br, Selection::NotModified(_)));
-        let accepting_nothing = resource.select([], none_match);
-        assert!(
-            matches!(accepting_nothing, Selection::Full(one) if one.encoding() == Encoding::Identity)
-        );
-        assert!(matches!(resource.select([&b"identity;q=0"[..]], []), Selection::NotAcceptable));
+        let br = EntityTag::of(b"br bytes");
+        let (br, any) = (br.as_str(), "accept-encoding: br\r\n");
+        for (lines, expected) in [
+            (format!("{any}if-none-match: {br}\r\n"), "304 br"),
+            (format!("if-none-match: {br}\r\n"), "200 identity"),
+            ("accept-encoding: identity;q=0\r\nif-match: *\r\n".to_owned(), "406"),
+            (format!("{any}if-match: {br}\r\n"), "200 br"),
+            (format!("{any}if-match: W/{br}\r\n"), "412"),
+            (format!("if-match: {br}\r\n"), "412"),
+            (format!("{any}if-match: *\r\nif-none-match: *\r\n"), "304 br"),
+            (format!("{any}if-match: \"x\"\r\nif-none-match: *\r\n"), "412"),
+            (format!("{any}range: bytes=1-2\r\n"), "206 br 1..3"),
+            (format!("{any}range: bytes=0-0,-1\r\n"), "206 br [0..1, 7..8]"),
+            (format!("{any}range: bytes=8-\r\n"), "416 br"),
+            (format!("{any}range: bytes=1-2\r\nif-range: {br}\r\n"), "206 br 1..3"),
+            (format!("{any}range: bytes=1-2\r\nif-range: W/{br}\r\n"), "200 br"),
+            (format!("{any}range: bytes=9-\r\nif-range: \"x\"\r\n"), "200 br"),
+            (format!("{any}range: bytes=9-\r\nif-none-match: {br}\r\n"), "304 br"),
+        ] {
+            assert_eq!(ask(&resource, &lines), expected, "{lines}");
+        }
     }
 
     #[test]
@@ -408,7 +505,9 @@ mod tests {
             .build()
             .unwrap();
         assert!(!text(resource.representations()[0].head()).contains("etag"));
-        assert!(matches!(resource.select([], [&b"*"[..]]), Selection::Full(_)));
+        for lines in ["if-none-match: *\r\n", "if-match: \"x\"\r\n", "range: bytes=0-0\r\n"] {
+            assert_eq!(ask(&resource, lines), "200 identity", "{lines}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use super::Host;
@@ -73,11 +73,16 @@ pub(super) async fn no_such_route(request: Request) -> Response {
     refuse(&request, StatusCode::NOT_FOUND, "no-such-route", "the host has no such route")
 }
 
+/// Every route takes GET; whoever asks what a route takes is told so (RFC 9110 §9.3.7).
 pub(super) async fn method_not_allowed(request: Request) -> Response {
     let code = "method-not-allowed";
     let message = "this route takes GET and HEAD";
-    let mut response = refuse(&request, StatusCode::METHOD_NOT_ALLOWED, code, message);
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    let mut response = match *request.method() {
+        Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
+        _ => refuse(&request, StatusCode::METHOD_NOT_ALLOWED, code, message),
+    };
+    let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
+    response.headers_mut().insert(header::ALLOW, allow);
     response
 }
 

@@ -110,7 +110,7 @@ impl<'a> Pages<'a> {
             )
             .header("location", target)?
             .header("x-pilar-snapshot", self.snapshot)?
-            .identity(text.into(), None)
+            .identity(text, None)
             .build();
         }
         let mut domains: Vec<_> = self
@@ -251,7 +251,7 @@ fn finish(
         page = page.header("retry-after", seconds)?;
     }
     for (encoding, bytes) in variants(html.as_bytes(), Effort::Fast) {
-        page = page.variant(encoding, bytes.into(), None);
+        page = page.variant(encoding, bytes, None);
     }
-    page.identity(html.into(), None).build()
+    page.identity(html, None).build()
 }

@@ -106,9 +106,9 @@ fn asset((name, bytes): &(&str, &'static [u8])) -> Result<Asset, SdkError> {
     let mut resource =
         Resource::builder(StatusCode::OK, content_type_of(name), CachePolicy::Immutable)
             .negotiable()
-            .identity((*bytes).into(), None);
+            .identity(*bytes, None);
     for (encoding, variant) in variants(bytes, Effort::Best) {
-        resource = resource.variant(encoding, variant.into(), None);
+        resource = resource.variant(encoding, variant, None);
     }
     Ok((Arc::from(url(name)), Arc::new(resource.build()?)))
 }

@@ -67,7 +67,7 @@ impl Snapshot {
             CachePolicy::NoStore,
         )
         .header("x-pilar-snapshot", &id)?
-        .identity("no such file in any version that this host serves or retains\n".into(), None)
+        .identity("no such file in any version that this host serves or retains\n", None)
         .build()?;
         Ok(Self {
             routes: RouteTable::build(&contents.features, &pages)?,

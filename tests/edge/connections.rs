@@ -107,17 +107,48 @@ fn a_client_that_has_said_all_still_gets_its_replies() {
 
 #[test]
 fn a_resource_does_not_take_a_body_for_the_next_request() {
-    let server = Server::start(SETUPS[0]);
-    for method in ["GET", "POST"] {
-        let mut client = Client::connect(server.addr);
-        let inner = request("GET", "/nowhere", &[]);
-        let length = format!("content-length: {}", inner.len());
-        client.send(request(method, "/page", &[&length]));
-        client.send(inner);
-        let reply = client.reply(method);
-        assert_eq!(reply.status, if method == "GET" { 200 } else { 405 });
-        assert_eq!(reply.header("connection"), Some("close"));
-        assert!(client.is_closed(), "{method}");
+    let inner = request("GET", "/nowhere", &[]);
+    let length = format!("content-length: {}", inner.len());
+    for setup in SETUPS {
+        let server = Server::start(setup);
+        for method in ["GET", "HEAD", "POST", "OPTIONS"] {
+            let status = match method {
+                "POST" => 405,
+                "OPTIONS" => 204,
+                _ => 200,
+            };
+            let mut client = Client::connect(server.addr);
+            // In one piece, in two, and byte by byte.
+            for cut in [0, 1, inner.len() / 2, inner.len()] {
+                let (now, later) = inner.split_at(cut);
+                client.send(request(method, "/page", &[&length]) + now);
+                let reply = client.reply(method);
+                assert_eq!((reply.status, reply.header("connection")), (status, None), "{method}");
+                for byte in later.bytes() {
+                    client.send([byte]);
+                }
+            }
+            assert_eq!(client.get("/page").status, 200, "{method}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_nobody_wants_ends_the_connection_where_its_end_is_far_or_uncertain() {
+    for setup in SETUPS {
+        let server = Server::start(setup);
+        for lines in [
+            &["content-length: 65537"][..],
+            &["transfer-encoding: chunked"],
+            &["content-length: 5", "expect: 100-continue"],
+        ] {
+            let mut client = Client::connect(server.addr);
+            client.send(request("POST", "/page", lines));
+            client.send(request("GET", "/page", &[]));
+            let reply = client.reply("POST");
+            assert_eq!((reply.status, reply.header("connection")), (405, Some("close")));
+            assert!(client.is_closed(), "{lines:?}");
+        }
     }
 }
 

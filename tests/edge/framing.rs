@@ -28,7 +28,7 @@ fn every_malformed_request_gets_its_status_and_a_close() {
         ("GET  / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
         ("GET\r\n\r\n".to_owned(), 400),
         ("GET page HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
-        ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
+        ("GET * HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
         ("CONNECT a:443 HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n".to_owned(), 400),
         ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n".to_owned(), 400),
@@ -46,9 +46,17 @@ fn every_malformed_request_gets_its_status_and_a_close() {
             400,
         ),
         (
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(),
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+                .to_owned(),
             501,
         ),
+        (chunked("5 \r\nhello\r\n0\r\n\r\n"), 400),
+        (chunked("0x5\r\nhello\r\n0\r\n\r\n"), 400),
+        (chunked("5\nhello\r\n0\r\n\r\n"), 400),
+        (chunked("5\r\nhello0\r\n\r\n"), 400),
+        (chunked("5;a b\r\nhello\r\n0\r\n\r\n"), 400),
+        (chunked("0\r\nfolded: a\r\n b\r\n\r\n"), 400),
+        (chunked("10001\r\n"), 413),
         ("GET / HTTP/1.1\r\nhost: a\r\nexpect: cake\r\n\r\n".to_owned(), 417),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), 505),
         ("\x16\x03\x01\x02\0\x01\0\x01\u{1}".to_owned(), 400),
@@ -86,6 +94,9 @@ fn no_bytes_whatever_take_a_worker_down() {
             2 => Just(b"host: a\r\n".to_vec()),
             2 => Just(b"\r\n".to_vec()),
             1 => Just(b"content-length: 3\r\n".to_vec()),
+            1 => Just(b"transfer-encoding: chunked\r\n".to_vec()),
+            1 => Just(b"3\r\nabc\r\n0\r\n\r\n".to_vec()),
+            1 => Just(b"range: bytes=0-,-1,5-4\r\n".to_vec()),
             1 => Just(b"connection: keep-alive, close\r\n".to_vec()),
             1 => Just(b"accept-encoding: br;q=,*;;\r\n".to_vec()),
         ];
@@ -98,6 +109,11 @@ fn no_bytes_whatever_take_a_worker_down() {
             .unwrap();
         assert_eq!(Client::connect(server.addr).get("/page").text(), "<p>page");
     }
+}
+
+/// A request to the service plane with this chunked body.
+fn chunked(body: &str) -> String {
+    format!("POST /service/echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n{body}")
 }
 
 /// Sends bytes and takes whatever comes back, to the end.

@@ -12,6 +12,7 @@ mod client;
 mod connections;
 mod drain;
 mod framing;
+mod semantics;
 mod server;
 mod service;
 mod start;

@@ -36,6 +36,54 @@ fn a_request_reaches_the_service_plane_whole_and_without_what_is_hop_by_hop() {
 }
 
 #[test]
+fn a_chunked_body_reaches_the_service_plane_as_if_it_had_a_length() {
+    for setup in SETUPS {
+        let server = Server::start(setup);
+        let mut client = Client::connect(server.addr);
+        let body = "3;note=\"x\"\r\nabc\r\n2\r\nde\r\n0\r\ntrailer: dropped\r\n\r\n";
+        let head = request("POST", "/service/echo", &["transfer-encoding: chunked"]);
+        let expected = "POST /service/echo [content-length=5 host=test] abcde";
+        // With the next request behind it, and cut anywhere.
+        client.send(format!("{head}{body}{}", request("GET", "/page", &[])));
+        assert_eq!(client.reply("POST").text(), expected);
+        assert_eq!(client.reply("GET").status, 200);
+        let whole = format!("{head}{body}");
+        for cut in 1..whole.len() {
+            let (now, later) = whole.split_at(cut);
+            client.send(now);
+            client.send(later);
+            assert_eq!(client.reply("POST").text(), expected, "{cut}");
+        }
+        let asking = ["transfer-encoding: chunked", "expect: 100-continue"];
+        client.send(request("POST", "/service/echo", &asking));
+        assert_eq!(client.reply("POST").status, 100);
+        client.send(body);
+        assert_eq!(client.reply("POST").text(), expected);
+        let large = "x".repeat(64 * 1024);
+        client.send(format!("{head}10000\r\n{large}\r\n0\r\n\r\n"));
+        assert!(client.reply("POST").text().ends_with(&large));
+    }
+}
+
+#[test]
+fn both_planes_mean_the_same_path_however_it_is_written() {
+    let server = Server::start(SETUPS[0]);
+    let mut client = Client::connect(server.addr);
+    for (target, seen) in [
+        ("/%73ervice/echo", "/service/echo"),
+        ("/service/%65cho?a=%20b", "/service/echo?a=%20b"),
+        ("/service/echo?a={}|^\"<>`[]", "/service/echo?a=%7B%7D%7C%5E%22%3C%3E%60%5B%5D"),
+        ("/service/echo?", "/service/echo?"),
+    ] {
+        let reply = client.get(target);
+        assert_eq!(reply.text(), format!("GET {seen} [host=test] "), "{target}");
+    }
+    // What the edge decoded once is not decoded again.
+    assert_eq!(client.get("/service/%2565cho").status, 404);
+    assert_eq!(client.get("/service/ech%C3%B6").status, 404);
+}
+
+#[test]
 fn a_reply_is_written_anew() {
     for setup in SETUPS {
         let server = Server::start(setup);

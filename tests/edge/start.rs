@@ -83,7 +83,7 @@ impl Lookup for Hello {
 
 fn start(driver: DriverChoice, listeners: Listeners) -> Result<Edge, EdgeError> {
     let hello = Resource::builder(StatusCode::OK, "text/plain", CachePolicy::NoStore)
-        .identity("hello".into(), None)
+        .identity("hello", None)
         .build()
         .unwrap();
     let options = EdgeOptions { driver, ..EdgeOptions::new(|| SystemTime::UNIX_EPOCH) };

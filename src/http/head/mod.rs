@@ -1,126 +1,205 @@
 //! The head of a request, read strictly (RFC 9112). What could be understood in two ways is
 //! refused: a proxy in front might have understood the other.
 
+mod authority;
+mod error;
+
 use std::mem::MaybeUninit;
 
 use httparse::{Header, ParserConfig, Status};
 
-use super::limits::Limits;
-use super::refusal::Refusal;
+use authority::{is_authority, split_target};
+pub use error::HeadError;
+
+/// Bounds on a request head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadLimits {
+    /// Bytes of a request line; longer is 414.
+    pub request_line_bytes: usize,
+    /// Bytes of a whole head, request line included; longer is 431.
+    pub head_bytes: usize,
+    /// Header lines, at most [`HeadLimits::MOST_HEADERS`]; more is 431.
+    pub headers: usize,
+}
+
+impl HeadLimits {
+    /// The largest value that [`HeadLimits::headers`] can have: room for them is on the stack.
+    pub const MOST_HEADERS: usize = 128;
+}
+
+impl Default for HeadLimits {
+    fn default() -> Self {
+        HeadLimits { request_line_bytes: 8 * 1024, head_bytes: 16 * 1024, headers: 64 }
+    }
+}
 
 /// Room for the headers of one request, on the stack.
-pub(super) type HeaderSlots<'b> = [MaybeUninit<Header<'b>>; Limits::MOST_HEADERS];
+pub type HeaderSlots<'b> = [MaybeUninit<Header<'b>>; HeadLimits::MOST_HEADERS];
 
-pub(super) fn header_slots<'b>() -> HeaderSlots<'b> {
-    [const { MaybeUninit::uninit() }; Limits::MOST_HEADERS]
+/// Empty room for the headers of one request.
+pub fn header_slots<'b>() -> HeaderSlots<'b> {
+    [const { MaybeUninit::uninit() }; HeadLimits::MOST_HEADERS]
 }
 
 /// One complete and acceptable request head.
 #[derive(Debug)]
-pub(super) struct Head<'b, 'h> {
-    pub(super) method: &'b str,
-    /// Path and query, without the scheme and authority that an absolute target has.
-    pub(super) target: &'b str,
+pub struct RequestHead<'b, 'h> {
+    /// The method, in the letters that the client sent.
+    pub method: &'b str,
+    /// Path and query, without the scheme and authority that an absolute target has; `*` alone where
+    /// an OPTIONS request means the whole server (RFC 9112 §3.2.4).
+    pub target: &'b str,
     /// The authority of an absolute target, which overrides `host` (RFC 9112 §3.2.2).
-    pub(super) authority: Option<&'b str>,
-    pub(super) headers: &'h [Header<'b>],
+    pub authority: Option<&'b str>,
+    /// The header lines in their order.
+    pub headers: &'h [Header<'b>],
     /// Bytes of the head in the input.
-    pub(super) length: usize,
-    pub(super) body_length: usize,
-    pub(super) is_http_1_0: bool,
-    pub(super) keep_alive: bool,
-    pub(super) expects_continue: bool,
+    pub length: usize,
+    /// How much body follows the head.
+    pub body: BodyLength,
+    /// True for HTTP/1.0, where staying open has to be said and bodies cannot be chunked.
+    pub is_http_1_0: bool,
+    /// Whether the client wants the connection to stay open.
+    pub keep_alive: bool,
+    /// Whether the client waits for a 100 before it sends its body.
+    pub expects_continue: bool,
+    present: u8,
+}
+
+/// How a request says where its body ends (RFC 9112 §6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyLength {
+    /// After this many bytes, often none.
+    Bytes(usize),
+    /// With its last chunk.
+    Chunked,
+}
+
+/// The headers that decide between the replies of a resource. Noted when a head is read, so that
+/// the many requests without them need no search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `accept-encoding`
+    AcceptEncoding,
+    /// `if-match`
+    IfMatch,
+    /// `if-none-match`
+    IfNoneMatch,
+    /// `if-range`
+    IfRange,
+    /// `range`
+    Range,
+}
+
+impl Field {
+    /// The name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::AcceptEncoding => "accept-encoding",
+            Field::IfMatch => "if-match",
+            Field::IfNoneMatch => "if-none-match",
+            Field::IfRange => "if-range",
+            Field::Range => "range",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
 }
 
 /// What the input begins with.
 #[derive(Debug)]
-pub(super) enum Parsed<'b, 'h> {
+pub enum Parsed<'b, 'h> {
     /// Not yet a whole head.
     Partial,
-    Head(Head<'b, 'h>),
-    Refused(Refusal),
+    /// A head that is whole and acceptable.
+    Head(RequestHead<'b, 'h>),
+    /// Something that is no acceptable head; where the next request begins is not known.
+    Refused(HeadError),
 }
 
-impl<'b> Head<'b, '_> {
-    pub(super) fn path(&self) -> &'b str {
+impl<'b> RequestHead<'b, '_> {
+    /// The path as it was sent, without the query.
+    pub fn path(&self) -> &'b str {
         self.target.split_once('?').map_or(self.target, |(path, _)| path)
     }
 
-    /// The values of all lines of one header, in their order. `name` is in lower case.
-    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
-        self.headers
+    /// The query as it was sent, without its question mark.
+    pub fn query(&self) -> Option<&'b str> {
+        self.target.split_once('?').map(|(_, query)| query)
+    }
+
+    /// Whether there is a line of this header.
+    pub fn has(&self, field: Field) -> bool {
+        self.present & field.bit() != 0
+    }
+
+    /// The values of all lines of one header, in their order.
+    pub fn values(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + Clone {
+        let lines = if self.has(field) { self.headers } else { &[] };
+        lines
             .iter()
-            .filter(move |header| header.name.eq_ignore_ascii_case(name))
-            .map(|header| header.value)
+            .filter(move |line| line.name.eq_ignore_ascii_case(field.name()))
+            .map(|line| line.value)
     }
 }
 
 /// Reads the head at the beginning of `input`, which holds no leading empty lines.
-pub(super) fn parse<'b, 'h>(
+pub fn parse<'b, 'h>(
     input: &'b [u8],
     slots: &'h mut HeaderSlots<'b>,
-    limits: &Limits,
+    limits: &HeadLimits,
 ) -> Parsed<'b, 'h> {
     let mut request = httparse::Request::new(&mut []);
-    let slots = slots.get_mut(..limits.headers.min(Limits::MOST_HEADERS)).unwrap_or_default();
+    let slots = slots.get_mut(..limits.headers.min(HeadLimits::MOST_HEADERS)).unwrap_or_default();
     let parsed =
         ParserConfig::default().parse_request_with_uninit_headers(&mut request, input, slots);
     let length = match parsed {
         Ok(Status::Complete(length)) => length,
         Ok(Status::Partial) => return partial(input, limits),
-        Err(error) => return Parsed::Refused(refusal_of(error)),
+        Err(error) => return Parsed::Refused(error.into()),
     };
     let (Some(method), Some(target), Some(version)) =
         (request.method, request.path, request.version)
     else {
-        return Parsed::Refused(Refusal::RequestLine);
+        return Parsed::Refused(HeadError::RequestLine);
     };
     let headers: &'h [Header<'b>] = request.headers;
     // Method, target and version with a space after each of the first two.
     let request_line = method.len() + 1 + target.len() + 1 + "HTTP/1.1".len();
     if request_line > limits.request_line_bytes {
-        return Parsed::Refused(Refusal::RequestLineTooLong);
+        return Parsed::Refused(HeadError::RequestLineTooLong);
     }
     if length > limits.head_bytes {
-        return Parsed::Refused(Refusal::HeadTooLong);
+        return Parsed::Refused(HeadError::TooLong);
     }
     if !lines_end_with_crlf(input, request_line, headers, length) {
-        return Parsed::Refused(Refusal::BareNewline);
+        return Parsed::Refused(HeadError::BareNewline);
     }
     match check(method, target, version, headers, length) {
         Ok(head) => Parsed::Head(head),
-        Err(refusal) => Parsed::Refused(refusal),
+        Err(error) => Parsed::Refused(error),
     }
 }
 
 /// Whether a head that was partial may have become whole, given that nothing up to `seen` was the
 /// end of it. Keeps a client that sends single bytes from having the whole head read each time.
-pub(super) fn may_be_whole(input: &[u8], seen: usize) -> bool {
+pub fn may_be_whole(input: &[u8], seen: usize) -> bool {
     let tail = input.get(seen.saturating_sub(3)..).unwrap_or_default();
     tail.windows(2).any(|pair| pair == b"\n\n") || tail.windows(3).any(|three| three == b"\n\r\n")
 }
 
 /// Judges a head that has not ended yet by its length.
-pub(super) fn partial<'b, 'h>(input: &[u8], limits: &Limits) -> Parsed<'b, 'h> {
+pub fn partial<'b, 'h>(input: &[u8], limits: &HeadLimits) -> Parsed<'b, 'h> {
     let line = input.get(..limits.request_line_bytes + 1);
     if line.is_some_and(|line| !line.contains(&b'\n')) {
-        return Parsed::Refused(Refusal::RequestLineTooLong);
+        return Parsed::Refused(HeadError::RequestLineTooLong);
     }
     if input.len() >= limits.head_bytes {
-        return Parsed::Refused(Refusal::HeadTooLong);
+        return Parsed::Refused(HeadError::TooLong);
     }
     Parsed::Partial
-}
-
-fn refusal_of(error: httparse::Error) -> Refusal {
-    match error {
-        httparse::Error::HeaderName => Refusal::HeaderName,
-        httparse::Error::HeaderValue => Refusal::HeaderValue,
-        httparse::Error::NewLine => Refusal::BareNewline,
-        httparse::Error::TooManyHeaders => Refusal::TooManyHeaders,
-        httparse::Error::Version => Refusal::Version,
-        httparse::Error::Token | httparse::Error::Status => Refusal::RequestLine,
-    }
 }
 
 /// The parser takes a lone LF for the end of a line, as older software did; here it is refused.
@@ -149,40 +228,51 @@ fn check<'b, 'h>(
     version: u8,
     headers: &'h [Header<'b>],
     length: usize,
-) -> Result<Head<'b, 'h>, Refusal> {
+) -> Result<RequestHead<'b, 'h>, HeadError> {
     let is_http_1_0 = version == 0;
-    let (authority, target) = split_target(target)?;
-    let mut head = Head {
+    let (authority, target) = split_target(method, target)?;
+    let mut head = RequestHead {
         method,
         target,
         authority,
         headers,
         length,
-        body_length: 0,
+        body: BodyLength::Bytes(0),
         is_http_1_0,
         keep_alive: !is_http_1_0,
         expects_continue: false,
+        present: 0,
     };
     let mut hosts = 0;
     let mut body_length = None;
-    let mut has_transfer_encoding = false;
+    let mut codings = Codings::default();
     let mut closes = false;
     for header in headers {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let mut note = |field: Field| {
+            if is(field.name()) {
+                head.present |= field.bit();
+            }
+        };
         // By length first: most headers are told apart without looking at a letter.
         match header.name.len() {
             4 if is("host") => {
                 hosts += 1;
-                if !is_host(header.value) {
-                    return Err(Refusal::HostInvalid);
+                if !is_authority(header.value) {
+                    return Err(HeadError::HostInvalid);
                 }
             }
+            5 => note(Field::Range),
             6 if is("expect") => {
                 if !header.value.eq_ignore_ascii_case(b"100-continue") {
-                    return Err(Refusal::Expectation);
+                    return Err(HeadError::Expectation);
                 }
                 // RFC 9110 §10.1.1: to be ignored from HTTP/1.0.
                 head.expects_continue = !is_http_1_0;
+            }
+            8 => {
+                note(Field::IfMatch);
+                note(Field::IfRange);
             }
             10 if is("connection") => {
                 for option in header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
@@ -190,62 +280,74 @@ fn check<'b, 'h>(
                     head.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
                 }
             }
+            13 => note(Field::IfNoneMatch),
             14 if is("content-length") => {
                 let earlier = body_length.replace(read_length(header.value)?);
                 if earlier.is_some() {
-                    return Err(Refusal::ContentLengthRepeated);
+                    return Err(HeadError::ContentLengthRepeated);
                 }
             }
-            17 if is("transfer-encoding") => has_transfer_encoding = true,
+            15 => note(Field::AcceptEncoding),
+            17 if is("transfer-encoding") => codings.read(header.value),
             _ => {}
         }
     }
     match (hosts, is_http_1_0) {
         (1, _) | (0, true) => {}
-        (0, false) => return Err(Refusal::HostMissing),
-        _ => return Err(Refusal::HostRepeated),
+        (0, false) => return Err(HeadError::HostMissing),
+        _ => return Err(HeadError::HostRepeated),
     }
-    match (has_transfer_encoding, body_length) {
-        (true, Some(_)) => return Err(Refusal::LengthAndEncoding),
-        (true, None) => return Err(Refusal::TransferEncoding),
-        (false, declared) => head.body_length = declared.unwrap_or(0),
-    }
+    head.body = match (codings.any, body_length) {
+        (true, Some(_)) => return Err(HeadError::LengthAndEncoding),
+        (true, None) => codings.check(is_http_1_0)?,
+        (false, declared) => BodyLength::Bytes(declared.unwrap_or(0)),
+    };
     head.keep_alive &= !closes;
     Ok(head)
 }
 
-/// The authority, if the target is absolute, and the path with its query.
-fn split_target(target: &str) -> Result<(Option<&str>, &str), Refusal> {
-    if target.starts_with('/') {
-        return Ok((None, target));
-    }
-    let scheme_end = target.find("://").ok_or(Refusal::Target)?;
-    let (scheme, rest) = target.split_at(scheme_end);
-    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
-        return Err(Refusal::Target);
-    }
-    let rest = rest.strip_prefix("://").ok_or(Refusal::Target)?;
-    let path_start = rest.find('/').ok_or(Refusal::Target)?;
-    let (authority, path) = rest.split_at(path_start);
-    if authority.is_empty() || !is_host(authority.as_bytes()) {
-        return Err(Refusal::Target);
-    }
-    Ok((Some(authority), path))
+/// The transfer codings of a request; all lines count as one list.
+#[derive(Default)]
+struct Codings {
+    any: bool,
+    chunked: usize,
+    others: usize,
+    last_is_chunked: bool,
 }
 
-/// The characters of host and port in RFC 3986 §3.2, user information left out.
-fn is_host(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii_alphanumeric() || b".-_~:[]%!$&'()*+;=".contains(byte))
+impl Codings {
+    fn read(&mut self, value: &[u8]) {
+        self.any = true;
+        for coding in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+            self.last_is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+            if self.last_is_chunked {
+                self.chunked += 1;
+            } else {
+                self.others += 1;
+            }
+        }
+    }
+
+    fn check(&self, is_http_1_0: bool) -> Result<BodyLength, HeadError> {
+        // RFC 9112 §6.1 and §6.3: without a last chunk nobody knows where the body ends.
+        if is_http_1_0 || !self.last_is_chunked || self.chunked != 1 {
+            return Err(HeadError::TransferEncodingInvalid);
+        }
+        if self.others > 0 {
+            return Err(HeadError::TransferEncodingUnknown);
+        }
+        Ok(BodyLength::Chunked)
+    }
 }
 
-fn read_length(value: &[u8]) -> Result<usize, Refusal> {
+fn read_length(value: &[u8]) -> Result<usize, HeadError> {
     // At most 18 digits fit into 64 bits without a thought; no body is as long.
     if value.is_empty() || value.len() > 18 {
-        return Err(Refusal::ContentLengthInvalid);
+        return Err(HeadError::ContentLengthInvalid);
     }
     value.iter().try_fold(0usize, |sum, byte| match byte {
         b'0'..=b'9' => Ok(sum * 10 + usize::from(byte - b'0')),
-        _ => Err(Refusal::ContentLengthInvalid),
+        _ => Err(HeadError::ContentLengthInvalid),
     })
 }
 
@@ -253,14 +355,17 @@ fn read_length(value: &[u8]) -> Result<usize, Refusal> {
 mod tests {
     use super::*;
 
-    fn outcome(input: &str) -> Result<String, Refusal> {
-        match parse(input.as_bytes(), &mut header_slots(), &Limits::default()) {
+    fn outcome(input: &str) -> Result<String, HeadError> {
+        match parse(input.as_bytes(), &mut header_slots(), &HeadLimits::default()) {
             Parsed::Head(head) => Ok(format!(
                 "{} {} {} {}",
                 head.method,
                 head.target,
                 if head.keep_alive { "stays" } else { "closes" },
-                head.body_length
+                match head.body {
+                    BodyLength::Bytes(length) => length.to_string(),
+                    BodyLength::Chunked => "chunked".to_owned(),
+                }
             )),
             Parsed::Partial => Ok("partial".to_owned()),
             Parsed::Refused(refusal) => Err(refusal),
@@ -280,6 +385,12 @@ mod tests {
             ("GET / HTTP/1.1\r\nhost:\r\nx:\r\ny: \t \r\n\r\n", "GET / stays 0"),
             ("GET http://a.b:1/c?d HTTP/1.1\r\nhost: other\r\n\r\n", "GET /c?d stays 0"),
             ("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 12\r\n\r\n", "POST / stays 12"),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\nTransfer-Encoding: Chunked \r\n\r\n",
+                "POST / stays chunked",
+            ),
+            ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", "OPTIONS * stays 0"),
+            ("GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n", "GET / stays 0"),
             ("GET / HTTP/1.1\r\nhost: a\r\n", "partial"),
             ("", "partial"),
         ] {
@@ -289,7 +400,7 @@ mod tests {
 
     #[test]
     fn what_reads_two_ways_is_refused() {
-        use Refusal::*;
+        use HeadError::*;
         for (input, expected) in [
             ("GET / HTTP/1.1\nhost: a\r\n\r\n", BareNewline),
             ("GET / HTTP/1.1\r\nhost: a\n\r\n", BareNewline),
@@ -309,6 +420,10 @@ mod tests {
             ("GET / HTTP/1.1\r\nhost: a\r\nHOST: a\r\n\r\n", HostRepeated),
             ("GET / HTTP/1.1\r\nhost: a/b\r\n\r\n", HostInvalid),
             ("GET / HTTP/1.1\r\nhost: a, b\r\n\r\n", HostInvalid),
+            ("GET / HTTP/1.1\r\nhost: a:b\r\n\r\n", HostInvalid),
+            ("GET / HTTP/1.1\r\nhost: a:1:2\r\n\r\n", HostInvalid),
+            ("GET / HTTP/1.1\r\nhost: [::1\r\n\r\n", HostInvalid),
+            ("GET / HTTP/1.1\r\nhost: u@a\r\n\r\n", HostInvalid),
             ("GET * HTTP/1.1\r\nhost: a\r\n\r\n", Target),
             ("GET ftp://a/ HTTP/1.1\r\nhost: a\r\n\r\n", Target),
             ("GET http:///x HTTP/1.1\r\nhost: a\r\n\r\n", Target),
@@ -328,7 +443,25 @@ mod tests {
                 "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
                 LengthAndEncoding,
             ),
-            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n", TransferEncoding),
+            ("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n", TransferEncodingInvalid),
+            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding:\r\n\r\n", TransferEncodingInvalid),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, gzip\r\n\r\n",
+                TransferEncodingInvalid,
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked, chunked\r\n\r\n",
+                TransferEncodingInvalid,
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked;q=1\r\n\r\n",
+                TransferEncodingInvalid,
+            ),
+            (
+                "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: gzip\r\n\
+                 transfer-encoding: chunked\r\n\r\n",
+                TransferEncodingUnknown,
+            ),
             ("GET / HTTP/1.1\r\nhost: a\r\nexpect: tea\r\n\r\n", Expectation),
         ] {
             assert_eq!(outcome(input), Err(expected), "{input:?}");
@@ -338,13 +471,13 @@ mod tests {
     #[test]
     fn heads_over_a_limit_are_refused_before_and_after_their_end() {
         let long_line = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(9000));
-        assert_eq!(outcome(&long_line), Err(Refusal::RequestLineTooLong));
-        assert_eq!(outcome(&long_line[..8193]), Err(Refusal::RequestLineTooLong));
+        assert_eq!(outcome(&long_line), Err(HeadError::RequestLineTooLong));
+        assert_eq!(outcome(&long_line[..8193]), Err(HeadError::RequestLineTooLong));
         let long_value = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(17_000));
-        assert_eq!(outcome(&long_value), Err(Refusal::HeadTooLong));
-        assert_eq!(outcome(&long_value[..16_384]), Err(Refusal::HeadTooLong));
+        assert_eq!(outcome(&long_value), Err(HeadError::TooLong));
+        assert_eq!(outcome(&long_value[..16_384]), Err(HeadError::TooLong));
         let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(64));
-        assert_eq!(outcome(&many), Err(Refusal::TooManyHeaders));
+        assert_eq!(outcome(&many), Err(HeadError::TooManyHeaders));
     }
 
     #[test]
@@ -359,7 +492,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read_without_harm(input in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
-            let _ = parse(&input, &mut header_slots(), &Limits::default());
+            let _ = parse(&input, &mut header_slots(), &HeadLimits::default());
         }
 
         #[test]
@@ -368,7 +501,7 @@ mod tests {
             if let Some(slot) = input.get_mut(position) {
                 *slot = byte;
             }
-            if let Parsed::Head(head) = parse(&input, &mut header_slots(), &Limits::default()) {
+            if let Parsed::Head(head) = parse(&input, &mut header_slots(), &HeadLimits::default()) {
                 let text = &input[..head.length];
                 for (index, _) in text.iter().enumerate().filter(|&(_, &byte)| byte == b'\n') {
                     proptest::prop_assert_eq!(text.get(index.wrapping_sub(1)), Some(&b'\r'));

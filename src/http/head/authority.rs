@@ -1,0 +1,53 @@
+//! Request targets and the authorities in them and in `host` (RFC 9112 §3.2, RFC 3986 §3.2).
+
+use super::HeadError;
+
+/// The authority, if the target is absolute, and the path with its query.
+pub(super) fn split_target<'b>(
+    method: &str,
+    target: &'b str,
+) -> Result<(Option<&'b str>, &'b str), HeadError> {
+    if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
+        return Ok((None, target));
+    }
+    let (scheme, rest) = target.split_once("://").ok_or(HeadError::Target)?;
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(HeadError::Target);
+    }
+    let path_start = rest.find('/').ok_or(HeadError::Target)?;
+    let (authority, path) = rest.split_at(path_start);
+    if authority.is_empty() || !is_authority(authority.as_bytes()) {
+        return Err(HeadError::Target);
+    }
+    Ok((Some(authority), path))
+}
+
+/// Whether this is a host with or without a port, or nothing at all, which `host` may be. User
+/// information is refused: only an attacker puts a name before an `@` here (RFC 9110 §4.2.4).
+pub(super) fn is_authority(value: &[u8]) -> bool {
+    let (host_is_good, port) = match value.strip_prefix(b"[") {
+        Some(literal) => {
+            let Some(end) = literal.iter().position(|&byte| byte == b']') else { return false };
+            let (address, rest) = literal.split_at(end);
+            let good = !address.is_empty()
+                && address.iter().all(|byte| byte.is_ascii_hexdigit() || b":.%v".contains(byte));
+            (good, rest.get(1..).unwrap_or_default())
+        }
+        None => {
+            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
+            let (name, rest) = value.split_at(end);
+            (name.iter().all(is_name_byte), rest)
+        }
+    };
+    let port_is_good = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    host_is_good && port_is_good
+}
+
+/// `reg-name` of RFC 3986 §3.2.2.
+fn is_name_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".-_~%!$&'()*+;=".contains(byte)
+}
