@@ -291,7 +291,7 @@ impl<S: Lookup> Connection<S> {
     fn append_parts(
         &mut self,
         chosen: &Representation,
-        ranges: http::RangeSet,
+        ranges: http::RangeSet<'_>,
         asked: Asked,
     ) -> Outcome<S> {
         let parts = chosen.parts(ranges);

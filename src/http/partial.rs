@@ -22,7 +22,7 @@ impl Representation {
     }
 
     /// Several parts of this representation as one body.
-    pub fn parts(&self, ranges: RangeSet) -> Parts<'_> {
+    pub fn parts<'a>(&'a self, ranges: RangeSet<'a>) -> Parts<'a> {
         Parts { representation: self, ranges }
     }
 
@@ -42,7 +42,7 @@ const STATUS_LINE: &str = "HTTP/1.1 206 Partial Content\r\n";
 #[derive(Debug)]
 pub struct Parts<'a> {
     representation: &'a Representation,
-    ranges: RangeSet,
+    ranges: RangeSet<'a>,
 }
 
 impl Parts<'_> {
@@ -119,8 +119,6 @@ mod tests {
     use super::super::encoding::Encoding;
     use super::super::range::{Requested, requested};
     use super::super::resource::{CachePolicy, Resource};
-    use super::*;
-
     fn encoded() -> Resource {
         Resource::builder(StatusCode::OK, "text/css; charset=utf-8", CachePolicy::Immutable)
             .variant(Encoding::Br, "0123456789ab", None)
