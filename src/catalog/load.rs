@@ -9,6 +9,7 @@ use pilar_artifact::manifest::FeatureType;
 use pilar_artifact::verify::{self, Context, ReadArtifact};
 use pilar_artifact::{FileName, Manifest, Rejection, ReleaseIndex, Sha256Digest};
 
+use super::imports::static_imports;
 use super::seal::{SealedFile, Sealer};
 use crate::http::{CachePolicy, Encoding, Resource, ResourceError, content_type_of};
 
@@ -25,6 +26,8 @@ pub struct LoadedVersion {
     pub bytes: u64,
     /// The reply of every file that browsers may have.
     pub assets: Vec<Asset>,
+    /// What each module that browsers may have imports statically, as written in it; by URL path.
+    pub imports: BTreeMap<Arc<str>, Vec<Box<str>>>,
 }
 
 impl LoadedVersion {
@@ -73,13 +76,33 @@ pub(super) fn load(
     let verified = verify::version(source, index, &entry.version, context, &mut sealer)?;
     let files = sealer.seal().map_err(|error| not_stored(&error))?;
     let assets = assets(&verified.manifest, files).map_err(|error| not_stored(&error))?;
+    let imports = imports_of(&assets);
     Ok(LoadedVersion {
         manifest: verified.manifest,
         manifest_sha256: verified.manifest_sha256,
         key_id: verified.key_id,
         bytes: verified.bytes,
         assets,
+        imports,
     })
+}
+
+/// The static imports of every module among these files, as written; by URL path.
+pub(crate) fn imports_of(assets: &[Asset]) -> BTreeMap<Arc<str>, Vec<Box<str>>> {
+    let modules = assets.iter().filter(|(path, _)| is_module(path));
+    modules.map(|(path, resource)| (path.clone(), static_imports(original(resource)))).collect()
+}
+
+/// Whether a file of this name is a JavaScript module.
+pub(crate) fn is_module(name: &str) -> bool {
+    matches!(name.rsplit_once('.'), Some((_, "js" | "mjs")))
+}
+
+/// The bytes as they were built, without an encoding.
+fn original(resource: &Resource) -> &[u8] {
+    let mut representations = resource.representations().iter();
+    let identity = representations.find(|one| one.encoding() == Encoding::Identity);
+    identity.map_or(&[], |one| one.body().as_ref())
 }
 
 fn asset_url(manifest: &Manifest, file: &FileName) -> String {

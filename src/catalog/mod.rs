@@ -4,6 +4,7 @@
 //! fails leaves what serves as it is.
 
 mod discover;
+mod imports;
 mod load;
 mod memory;
 mod retain;
@@ -28,6 +29,7 @@ use rayon::prelude::*;
 use semver::Version;
 
 pub use load::{Asset, LoadedVersion};
+pub(crate) use load::{imports_of, is_module};
 pub use seal::SealedFile;
 pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, KeyExpired, Standing};
 pub use watch::{Watching, watch};

@@ -1,18 +1,21 @@
 //! What the browser is told of the features: the import map and the bootstrap document (`docs/browser.md`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use pilar_artifact::FeatureId;
 use pilar_artifact::manifest::{FeatureType, Manifest};
 use serde::Serialize;
 
 use super::{NavigationEntry, Sdk, Site};
-use crate::catalog::{FeatureState, LoadedVersion};
+use crate::catalog::{FeatureState, LoadedVersion, is_module};
 
 /// The parts that all pages of a snapshot share.
 #[derive(Debug)]
-pub(super) struct Catalogue {
+pub(super) struct Catalogue<'a> {
+    map: ImportMap,
     import_map: String,
+    module_imports: BTreeMap<&'a str, &'a [Box<str>]>,
     features: BTreeMap<String, FeatureRecord>,
 }
 
@@ -20,6 +23,27 @@ pub(super) struct Catalogue {
 struct ImportMap {
     imports: BTreeMap<String, String>,
     integrity: BTreeMap<String, String>,
+}
+
+impl ImportMap {
+    /// The module that `specifier` means in the module at `base`, as the browser finds it.
+    fn resolve(&self, base: &str, specifier: &str) -> Option<&str> {
+        let url = if specifier.starts_with("./") || specifier.starts_with("../") {
+            let mut segments: Vec<&str> = base.split('/').collect();
+            segments.pop();
+            for segment in specifier.split('/') {
+                match segment {
+                    "." => {}
+                    ".." => drop(segments.pop()),
+                    name => segments.push(name),
+                }
+            }
+            segments.join("/")
+        } else {
+            self.imports.get(specifier).map_or(specifier, String::as_str).to_owned()
+        };
+        self.integrity.get_key_value(&url).map(|(url, _)| url.as_str())
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -63,9 +87,14 @@ struct Bootstrap<'a> {
 /// Where a development page asks whether the snapshot is still its own.
 pub(crate) const LIVE_RELOAD_PATH: &str = "/_dev/snapshot";
 
-impl Catalogue {
-    pub(super) fn new(features: &BTreeMap<FeatureId, FeatureState>, sdk: &Sdk) -> Self {
+impl<'a> Catalogue<'a> {
+    pub(super) fn new(features: &'a BTreeMap<FeatureId, FeatureState>, sdk: &'a Sdk) -> Self {
         let mut map = ImportMap::default();
+        let mut module_imports = BTreeMap::new();
+        let mut remember = |imports: &'a BTreeMap<Arc<str>, Vec<Box<str>>>| {
+            module_imports.extend(imports.iter().map(|(url, found)| (&**url, found.as_slice())));
+        };
+        remember(sdk.module_imports());
         let mut records = BTreeMap::new();
         for file in sdk.modules() {
             map.integrity.insert(file.url.clone(), file.integrity.clone());
@@ -76,12 +105,11 @@ impl Catalogue {
             }
             // Every module, so that the browser checks each of them by itself, lazy chunks included.
             for (file, integrity) in &loaded.manifest.integrity {
-                if matches!(file.extension(), "js" | "mjs")
-                    && !is_server_module(&loaded.manifest, file.as_str())
-                {
+                if is_module(file.as_str()) && !is_server_module(&loaded.manifest, file.as_str()) {
                     map.integrity.insert(loaded.url(file), integrity.0.sri());
                 }
             }
+            remember(&loaded.imports);
             if loaded.manifest.feature_type != FeatureType::Shared {
                 records.insert(loaded.manifest.id.to_string(), FeatureRecord::new(loaded));
             }
@@ -90,7 +118,31 @@ impl Catalogue {
         for (specifier, file) in sdk.imports() {
             map.imports.insert(specifier.to_owned(), file.url.clone());
         }
-        Self { import_map: script_json(&map), features: records }
+        Self { import_map: script_json(&map), map, module_imports, features: records }
+    }
+
+    /// The URLs of these modules and of all that they import statically, each once with its integrity: the
+    /// modules without which the first of them cannot run. Those that are named first come first.
+    pub(super) fn needed_by<'m>(
+        &'m self,
+        modules: &'m [String],
+    ) -> impl Iterator<Item = (&'m str, &'m str)> {
+        let mut waiting: VecDeque<&str> = modules.iter().map(String::as_str).collect();
+        let mut met = BTreeSet::new();
+        std::iter::from_fn(move || {
+            loop {
+                let url = waiting.pop_front()?;
+                let Some((url, integrity)) = self.map.integrity.get_key_value(url) else {
+                    continue;
+                };
+                if met.insert(url) {
+                    let imports =
+                        self.module_imports.get(url.as_str()).copied().unwrap_or_default();
+                    waiting.extend(imports.iter().filter_map(|one| self.map.resolve(url, one)));
+                    return Some((url.as_str(), integrity.as_str()));
+                }
+            }
+        })
     }
 
     /// The text of the import map, as it stands in the page and as the policy hashes it.

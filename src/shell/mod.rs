@@ -4,6 +4,7 @@ mod catalogue;
 mod navigation;
 mod page;
 mod policy;
+mod preload;
 mod sdk;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use http::StatusCode;
 use maud::{Markup, PreEscaped, html};
 use pilar_artifact::FeatureId;
-use pilar_artifact::manifest::FeatureType;
+use pilar_artifact::manifest::{FeatureType, Manifest};
 
 pub(crate) use catalogue::LIVE_RELOAD_PATH;
 pub use navigation::NavigationEntry;
@@ -21,6 +22,7 @@ use crate::catalog::{FeatureState, LoadedVersion};
 use crate::http::{CachePolicy, Effort, Resource, ResourceError, variants};
 use catalogue::Catalogue;
 use page::Frame;
+use preload::{Kind, Preloads};
 
 /// What the pages of this host share.
 #[derive(Debug, Clone)]
@@ -42,7 +44,7 @@ pub struct Pages<'a> {
     sdk: &'a Sdk,
     site: &'a Site,
     snapshot: &'a str,
-    catalogue: Catalogue,
+    catalogue: Catalogue<'a>,
     navigation: Vec<NavigationEntry>,
 }
 
@@ -87,12 +89,12 @@ impl<'a> Pages<'a> {
         let frame = Frame {
             title: &manifest.display_name,
             active: Some(active),
-            head: self.shell_head(loaded),
+            head: shell_head(loaded),
             body,
         };
         let bootstrap =
             self.catalogue.bootstrap(Some(active), self.site, self.snapshot, &self.navigation);
-        let page = self.interactive(&frame, &bootstrap)?;
+        let page = self.interactive(&frame, &bootstrap, self.preloads(Some(loaded)))?;
         Ok(Some(page))
     }
 
@@ -145,7 +147,7 @@ impl<'a> Pages<'a> {
         };
         let frame = Frame { title: "Start", active: None, head: html! {}, body };
         let bootstrap = self.catalogue.bootstrap(None, self.site, self.snapshot, &self.navigation);
-        self.interactive(&frame, &bootstrap)
+        self.interactive(&frame, &bootstrap, self.preloads(None))
     }
 
     /// What a path answers that no feature owns.
@@ -188,27 +190,34 @@ impl<'a> Pages<'a> {
         self.message(StatusCode::SERVICE_UNAVAILABLE, &frame, Some(RETRY_AFTER))
     }
 
-    /// The style sheets and preloads of the active feature. A feature in a shadow root gets its styles there.
-    fn shell_head(&self, loaded: &LoadedVersion) -> Markup {
-        let manifest = &loaded.manifest;
-        let with_hash = |file| {
-            let integrity = manifest.integrity.get(file).map(|integrity| integrity.0.sri());
-            (loaded.url(file), integrity)
-        };
-        html! {
-            @if !manifest.shadow_dom() {
-                @for (href, integrity) in manifest.entrypoints.css().iter().map(with_hash) {
-                    link rel="stylesheet" href=(href) integrity=[integrity] data-pilar-feature=(manifest.id);
+    /// All that a page fetches before its feature runs: style sheets, which hold up drawing, then modules.
+    fn preloads(&self, active: Option<&LoadedVersion>) -> Preloads {
+        let mut preloads = Preloads::default();
+        let css = self.sdk.shell_css();
+        preloads.add(Kind::Style, &css.url, &css.integrity);
+        let mut modules = vec![self.sdk.shell_js().url.clone()];
+        if let Some(loaded) = active {
+            let Manifest { entrypoints, integrity, .. } = &loaded.manifest;
+            for file in entrypoints.css() {
+                if let Some(integrity) = integrity.get(file) {
+                    preloads.add(Kind::Style, &loaded.url(file), &integrity.0.sri());
                 }
             }
-            @for (href, integrity) in manifest.entrypoints.js().iter().map(with_hash) {
-                link rel="modulepreload" href=(href) integrity=[integrity];
-            }
+            modules.extend(entrypoints.js().iter().map(|file| loaded.url(file)));
         }
+        for (url, integrity) in self.catalogue.needed_by(&modules) {
+            preloads.add(Kind::Module, url, integrity);
+        }
+        preloads
     }
 
     /// A page on which the browser runtime runs.
-    fn interactive(&self, frame: &Frame<'_>, bootstrap: &str) -> Result<Resource, ResourceError> {
+    fn interactive(
+        &self,
+        frame: &Frame<'_>,
+        bootstrap: &str,
+        preloads: Preloads,
+    ) -> Result<Resource, ResourceError> {
         let import_map = self.catalogue.import_map();
         let scripts = html! {
             script type="importmap" { (PreEscaped(import_map)) }
@@ -217,7 +226,9 @@ impl<'a> Pages<'a> {
         };
         let html = frame.render(self.sdk, &self.navigation, &scripts).into_string();
         let policy = policy::content_security_policy(Some(import_map));
-        finish(StatusCode::OK, CachePolicy::Revalidate, html, &policy, self.snapshot, None)
+        let link = preloads.into_link();
+        let link = Some(("link", link.as_str()));
+        finish(StatusCode::OK, CachePolicy::Revalidate, html, &policy, self.snapshot, link)
     }
 
     /// A page without scripts.
@@ -229,7 +240,21 @@ impl<'a> Pages<'a> {
     ) -> Result<Resource, ResourceError> {
         let html = frame.render(self.sdk, &self.navigation, &html! {}).into_string();
         let policy = policy::content_security_policy(None);
+        let retry_after = retry_after.map(|seconds| ("retry-after", seconds));
         finish(status, CachePolicy::NoStore, html, &policy, self.snapshot, retry_after)
+    }
+}
+
+/// The style sheets of the active feature. A feature in a shadow root gets its styles there.
+fn shell_head(loaded: &LoadedVersion) -> Markup {
+    let manifest = &loaded.manifest;
+    html! {
+        @if !manifest.shadow_dom() {
+            @for file in manifest.entrypoints.css() {
+                link rel="stylesheet" href=(loaded.url(file)) integrity=[manifest.integrity.get(file).map(|one| one.0.sri())]
+                    data-pilar-feature=(manifest.id);
+            }
+        }
     }
 }
 
@@ -239,7 +264,7 @@ fn finish(
     html: String,
     policy: &str,
     snapshot: &str,
-    retry_after: Option<&str>,
+    more: Option<(&str, &str)>,
 ) -> Result<Resource, ResourceError> {
     let mut page = Resource::builder(status, "text/html; charset=utf-8", cache)
         .header("content-security-policy", policy)?
@@ -247,8 +272,8 @@ fn finish(
         .header("cross-origin-opener-policy", "same-origin")?
         .header("x-pilar-snapshot", snapshot)?
         .negotiable();
-    if let Some(seconds) = retry_after {
-        page = page.header("retry-after", seconds)?;
+    if let Some((name, value)) = more {
+        page = page.header(name, value)?;
     }
     for (encoding, bytes) in variants(html.as_bytes(), Effort::Fast) {
         page = page.variant(encoding, bytes, None);

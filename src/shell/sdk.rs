@@ -1,12 +1,13 @@
 //! The browser side of the host, embedded in the binary.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
 use pilar_artifact::Sha256Digest;
 use serde_json::Value;
 
-use crate::catalog::Asset;
+use crate::catalog::{Asset, imports_of};
 use crate::http::{CachePolicy, Effort, Resource, ResourceError, content_type_of, variants};
 
 /// The files that `sdk/dist/sdk.json` lists, embedded at build time.
@@ -21,6 +22,7 @@ pub struct Sdk {
     imports: Vec<(String, SdkFile)>,
     modules: Vec<SdkFile>,
     assets: Vec<Asset>,
+    module_imports: BTreeMap<Arc<str>, Vec<Box<str>>>,
 }
 
 /// One file of the browser side.
@@ -57,12 +59,14 @@ impl Sdk {
             .filter(|(file, _)| file.ends_with(".js"))
             .map(|(file, _)| SdkFile::of(file))
             .collect::<Result<Vec<_>, SdkError>>()?;
+        let assets = FILES.iter().map(asset).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             shell_js: SdkFile::of(name("/shell/js")?)?,
             shell_css: SdkFile::of(name("/shell/css")?)?,
             imports,
             modules,
-            assets: FILES.iter().map(asset).collect::<Result<_, _>>()?,
+            module_imports: imports_of(&assets),
+            assets,
         })
     }
 
@@ -84,6 +88,11 @@ impl Sdk {
     /// Every module, for the integrity part of the import map.
     pub fn modules(&self) -> &[SdkFile] {
         &self.modules
+    }
+
+    /// URL path of each module → what it imports statically, as written in it.
+    pub fn module_imports(&self) -> &BTreeMap<Arc<str>, Vec<Box<str>>> {
+        &self.module_imports
     }
 
     /// URL path → reply.

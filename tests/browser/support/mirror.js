@@ -26,7 +26,9 @@ export async function startMirror(t, { of, path, was, now, vouched = false }) {
     const passed = Object.fromEntries([...reply.headers].filter(([name]) => !HOP.includes(name)));
     if (!mirror.mended && new URL(request.url, of).pathname === path) body = altered;
     if (vouched && passed['content-type']?.startsWith('text/html')) {
-      body = Buffer.from(body.toString().replaceAll(integrity(original), integrity(altered)));
+      const vouch = (text) => text.replaceAll(integrity(original), integrity(altered));
+      body = Buffer.from(vouch(body.toString()));
+      if (passed.link) passed.link = vouch(passed.link);
       passed['content-security-policy'] = passed['content-security-policy'].replace(
         /'sha256-[^']+'/,
         `'${integrity(importMapOf(body.toString()))}'`,
