@@ -1,7 +1,7 @@
 //! Installing what the two commands need.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process::{call, npm, output};
@@ -10,12 +10,24 @@ use crate::{Failure, Workspace};
 /// The lowest Node.js that the front-end tools run on.
 const NODE: (u32, u32) = (20, 19);
 
-/// The version of `cargo deny` that the checks are written for.
-const CARGO_DENY: &str = "0.20.2";
+/// A program from crates.io, in the version that the tests are written for.
+pub(crate) struct CargoTool {
+    name: &'static str,
+    version: &'static str,
+}
 
-/// Programs that tests need beyond Rust and Node, with the Debian package of each.
-const PROGRAMS: &[(&str, &str)] =
-    &[("/usr/bin/chromium", "chromium"), ("/usr/bin/strace", "strace"), ("/usr/bin/file", "file")];
+pub(crate) const CARGO_DENY: CargoTool = CargoTool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) const OHA: CargoTool = CargoTool { name: "oha", version: "1.16.0" };
+
+/// Files and programs that tests need beyond Rust and Node, with the Debian package of each.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("/usr/bin/chromium", "chromium"),
+    ("/usr/bin/strace", "strace"),
+    ("/usr/bin/file", "file"),
+    ("/usr/bin/wrk", "wrk"),
+    ("/usr/bin/slowhttptest", "slowhttptest"),
+    ("/usr/bin/virtualenv", "virtualenv"),
+];
 
 /// Directories with a lock file of their own.
 const NPM: &[&str] =
@@ -28,7 +40,10 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<(), Failure> {
     for dir in NPM {
         npm_packages(&workspace.root.join(dir))?;
     }
-    cargo_deny(workspace)
+    for tool in [CARGO_DENY, OHA] {
+        cargo_tool(workspace, &tool)?;
+    }
+    redbot(workspace)
 }
 
 /// Node.js and npm, new enough.
@@ -47,9 +62,20 @@ pub(crate) fn node() -> Result<(), Failure> {
         .map_err(|_| format!("npm is missing: {advice}"))
 }
 
-/// The path of `cargo deny`.
-pub(crate) fn cargo_deny_path(workspace: &Workspace) -> std::path::PathBuf {
-    workspace.cache.join(format!("cargo-deny-{CARGO_DENY}/bin/cargo-deny"))
+impl CargoTool {
+    /// The path of the program.
+    pub(crate) fn path(&self, workspace: &Workspace) -> PathBuf {
+        self.root(workspace).join("bin").join(self.name)
+    }
+
+    fn root(&self, workspace: &Workspace) -> PathBuf {
+        workspace.cache.join(format!("{}-{}", self.name, self.version))
+    }
+}
+
+/// The path of `redbot`.
+pub(crate) fn redbot_path(workspace: &Workspace) -> PathBuf {
+    workspace.cache.join("redbot/bin/redbot")
 }
 
 fn programs() -> Result<(), Failure> {
@@ -93,26 +119,43 @@ fn npm_packages(dir: &Path) -> Result<(), Failure> {
     call(npm(dir, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]).stdin(Stdio::null()))
 }
 
-fn cargo_deny(workspace: &Workspace) -> Result<(), Failure> {
-    let path = cargo_deny_path(workspace);
-    if path.is_file() {
+fn cargo_tool(workspace: &Workspace, tool: &CargoTool) -> Result<(), Failure> {
+    if tool.path(workspace).is_file() {
         return Ok(());
     }
-    let root = workspace.cache.join(format!("cargo-deny-{CARGO_DENY}"));
     // Outside the workspace, so that its build settings do not apply.
     call(
         Command::new("cargo")
             .current_dir(std::env::temp_dir())
             .args([
                 "install",
-                "cargo-deny",
+                tool.name,
                 "--locked",
                 "--quiet",
                 "--version",
-                CARGO_DENY,
+                tool.version,
                 "--root",
             ])
-            .arg(root)
+            .arg(tool.root(workspace))
             .env("CARGO_TARGET_DIR", workspace.cache.join("tools-target")),
     )
+}
+
+/// REDbot in a Python environment of its own, unless what is installed is what the requirements say.
+fn redbot(workspace: &Workspace) -> Result<(), Failure> {
+    let requirements = workspace.root.join("tests/redbot/requirements.txt");
+    let environment = workspace.cache.join("redbot");
+    let installed = environment.join("requirements.txt");
+    let wanted =
+        fs::read(&requirements).map_err(|error| format!("{}: {error}", requirements.display()))?;
+    if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    call(Command::new("/usr/bin/virtualenv").args(["--quiet", "--clear"]).arg(&environment))?;
+    let pip = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"];
+    call(Command::new(environment.join("bin/pip")).args(pip).arg(&requirements))?;
+    // Last, so that an installation that was cut short is made again.
+    fs::copy(&requirements, &installed)
+        .map(drop)
+        .map_err(|error| format!("{}: {error}", installed.display()))
 }

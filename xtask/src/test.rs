@@ -91,7 +91,7 @@ fn lint(workspace: &Workspace) -> Result<Tally, Failure> {
 
 fn deny(workspace: &Workspace) -> Result<Tally, Failure> {
     // The advisory database comes from a host that closed networks do not reach; `cargo deny check` has it.
-    check(Command::new(setup::cargo_deny_path(workspace)).current_dir(&workspace.root).args([
+    check(Command::new(setup::CARGO_DENY.path(workspace)).current_dir(&workspace.root).args([
         "--locked",
         "check",
         "--hide-inclusion-graph",
@@ -119,10 +119,11 @@ fn unit(workspace: &Workspace) -> Result<Tally, Failure> {
 }
 
 fn promises(workspace: &Workspace) -> Result<Tally, Failure> {
-    count(&mut cargo(
-        workspace,
-        &["test", "--workspace", "--locked", "--no-fail-fast", "--test", "*"],
-    ))
+    count(
+        cargo(workspace, &["test", "--workspace", "--locked", "--no-fail-fast", "--test", "*"])
+            .env("PILAR_OHA", setup::OHA.path(workspace))
+            .env("PILAR_REDBOT", setup::redbot_path(workspace)),
+    )
 }
 
 fn is_static(workspace: &Workspace) -> Result<Tally, Failure> {
