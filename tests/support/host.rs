@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::tree::Tree;
-use super::{Client, PATIENCE, Reply, wait_for};
+use super::{Client, PATIENCE, Process, Reply, wait_for};
 
 const SHELL: &str = "/bin/sh";
 const UNSHARE: &str = "/usr/bin/unshare";
@@ -173,6 +173,16 @@ impl Host {
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(line, format!("pilar-host {version} listens on http://localhost:{port}\n"));
         Self { child, port, log }
+    }
+
+    /// Its process.
+    pub(crate) fn process(&self) -> Process {
+        Process(self.child.id())
+    }
+
+    /// The absolute address of a path.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     pub(crate) fn connect(&self) -> Client {

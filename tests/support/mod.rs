@@ -3,11 +3,14 @@
 
 mod client;
 mod host;
+pub(crate) mod load;
+mod process;
 pub(crate) mod spoil;
 pub(crate) mod tree;
 
 pub(crate) use client::{Client, Reply};
 pub(crate) use host::{Host, Setup};
+pub(crate) use process::Process;
 
 use std::time::{Duration, Instant};
 

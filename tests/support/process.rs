@@ -1,0 +1,59 @@
+//! What the kernel says of a process.
+
+use std::fs;
+
+/// A process that is looked at from outside.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process(pub(crate) u32);
+
+impl Process {
+    /// Its open descriptors.
+    pub(crate) fn descriptors(self) -> usize {
+        self.entries("fd").count()
+    }
+
+    /// Nanoseconds of CPU that its threads have had.
+    pub(crate) fn cpu_nanoseconds(self) -> u64 {
+        let of_thread = |thread: fs::DirEntry| {
+            // A thread may end meanwhile.
+            let times = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+            times.split(' ').next().and_then(|running| running.parse().ok()).unwrap_or(0u64)
+        };
+        self.entries("task").map(of_thread).sum()
+    }
+
+    /// Bytes of memory of its own that it holds now, without mapped files.
+    pub(crate) fn own_memory(self) -> usize {
+        self.status("RssAnon:")
+    }
+
+    /// Bytes of memory that it holds now.
+    pub(crate) fn memory(self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// The most bytes of memory that it held at one time since [`Process::forget_peak`].
+    pub(crate) fn peak_memory(self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    /// Makes what it holds now its peak (`proc_pid_clear_refs(5)`).
+    pub(crate) fn forget_peak(self) {
+        fs::write(self.path("clear_refs"), "5").expect("the peak can be set back");
+    }
+
+    fn status(self, field: &str) -> usize {
+        let status = fs::read_to_string(self.path("status")).expect("the process is there");
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        kibibytes.map_or_else(|| panic!("no {field} in {status}"), |count: usize| count * 1024)
+    }
+
+    fn entries(self, of: &str) -> impl Iterator<Item = fs::DirEntry> {
+        fs::read_dir(self.path(of)).expect("the process is there").filter_map(Result::ok)
+    }
+
+    fn path(self, below: &str) -> String {
+        format!("/proc/{}/{below}", self.0)
+    }
+}
