@@ -15,10 +15,11 @@ use pilar_artifact::Limits;
 use pilar_host::catalog::{Now, Settings, Watching, watch};
 use pilar_host::config::{self, Checked, Config};
 use pilar_host::control::Control;
-use pilar_host::edge::{self, Edge, EdgeOptions, Listeners};
+use pilar_host::edge::{BindError, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
 use pilar_host::service::{self, Host};
 use pilar_host::shell::{Sdk, Site};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as tokio_watch};
 use tracing_subscriber::EnvFilter;
@@ -109,6 +110,9 @@ fn start_logging(production: bool) {
 }
 
 fn run(config: &Config) -> Result<(), Failure> {
+    let coded = |error: &dyn std::fmt::Display, code: &str| format!("{error} (code {code})");
+    let passed = passed_sockets(config).map_err(|error| coded(&error, error.code()))?;
+    allow_all_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before the first look at the artifacts, which may take a while: as the first process of a container, a
     // program that has no handler is deaf to SIGTERM.
@@ -117,7 +121,6 @@ fn run(config: &Config) -> Result<(), Failure> {
         Signals::new()?
     };
     let limits = Limits::default();
-    let coded = |error: &dyn std::fmt::Display, code: &str| format!("{error} (code {code})");
     let keys = keys::trusted(&config.trusted_keys, config.allow_dev_keys, &limits)
         .map_err(|error| coded(&error, error.code()))?;
     let settings = Settings {
@@ -136,15 +139,15 @@ fn run(config: &Config) -> Result<(), Failure> {
     let control = Control::start(settings, Sdk::embedded()?, site.clone(), now)
         .map_err(|error| coded(&error, error.code()))?;
 
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let listeners = Listeners::bind(config.listen, config.workers.unwrap_or(cores))
-        .map_err(|error| coded(&error, error.code()))?;
-    let address = listeners.local_addr();
+    let listeners = listen(config, passed).map_err(|error| coded(&error, error.code()))?;
+    let place = place(&listeners, config);
     let workers = listeners.workers();
-    let edge_limits = edge::Limits::default();
-    let (calls, received) = mpsc::channel(edge_limits.service_calls);
-    let options =
-        EdgeOptions { driver: config.driver, limits: edge_limits, wall_clock: time_of_day };
+    let (calls, received) = mpsc::channel(config.limits.service_calls);
+    let options = EdgeOptions {
+        driver: config.driver,
+        limits: config.limits.clone(),
+        wall_clock: time_of_day,
+    };
     let edge = Edge::start(listeners, options, control.current(), calls)
         .map_err(|error| coded(&error, error.code()))?;
 
@@ -168,11 +171,7 @@ fn run(config: &Config) -> Result<(), Failure> {
     });
     runtime.block_on(async {
         // Whoever started this may not read it, which is no reason to stop.
-        let _ = writeln!(
-            std::io::stdout(),
-            "pilar-host {VERSION} listens on http://localhost:{}",
-            address.port()
-        );
+        let _ = writeln!(std::io::stdout(), "pilar-host {VERSION} listens on {place}");
         tokio::spawn(service::run(host.clone(), received));
         let watched = config.watch.then(|| config.artifacts_dir.clone());
         tokio::spawn(refreshing(control, host.clone(), watched, watching, signals.hangup));
@@ -195,6 +194,49 @@ fn run(config: &Config) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+/// Raises the soft limit on open descriptors, of which each connection is one, to what is allowed: it is 1024
+/// by default only for the sake of programs that use select(2).
+fn allow_all_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, code = "descriptor-limit", "the limit on open files stays as it is");
+    }
+}
+
+/// Takes over what a service manager passed to this process. Must come before anything else opens a descriptor, so that
+/// those numbers cannot be anybody else's.
+fn passed_sockets(config: &Config) -> Result<Option<Listeners>, BindError> {
+    let passed = config.passed.filter(|passed| passed.process == std::process::id());
+    // SAFETY: nothing in this process has opened a descriptor yet.
+    passed.map(|passed| unsafe { Listeners::passed(passed.count, workers(config)) }).transpose()
+}
+
+fn listen(config: &Config, passed: Option<Listeners>) -> Result<Listeners, BindError> {
+    let listeners = match passed {
+        Some(listeners) => listeners,
+        None => Listeners::bind(config.listen, workers(config))?,
+    };
+    match &config.unix_socket {
+        Some(path) => listeners.with_unix_socket(path),
+        None => Ok(listeners),
+    }
+}
+
+fn workers(config: &Config) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    config.workers.unwrap_or_else(cores)
+}
+
+/// Where to reach this host, for whoever started it.
+fn place(listeners: &Listeners, config: &Config) -> String {
+    match (listeners.local_addr(), &config.unix_socket) {
+        (Some(address), _) => format!("http://localhost:{}", address.port()),
+        (None, Some(path)) => path.display().to_string(),
+        (None, None) => "the unix socket of LISTEN_FDS".to_owned(),
+    }
 }
 
 struct Signals {

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 pub use table::{Kind, State, VARIABLES, Variable, markdown};
 
-use crate::edge::DriverChoice;
+use crate::edge::{DriverChoice, Limits};
 
 /// Every setting of the host that something acts on.
 #[derive(Debug, Clone)]
@@ -33,6 +33,13 @@ pub struct Config {
     pub workers: Option<usize>,
     /// `HOST_IO_DRIVER`.
     pub driver: DriverChoice,
+    /// `HOST_UNIX_SOCKET`.
+    pub unix_socket: Option<PathBuf>,
+    /// `LISTEN_FDS` and `LISTEN_PID`.
+    pub passed: Option<Passed>,
+    /// What clients may cost: `HOST_MAX_CONNECTIONS`, `HOST_MAX_CONNECTIONS_PER_IP`, `HOST_IDLE_TIMEOUT_SECONDS`,
+    /// `HOST_MIN_SEND_RATE`.
+    pub limits: Limits,
     /// `FEATURE_READY_SENTINEL_PATH`.
     pub ready_sentinel: Option<PathBuf>,
     /// `HOST_ROOT_REDIRECT`.
@@ -50,6 +57,15 @@ pub enum KeySource {
     Inline(String),
     /// `FEATURE_TRUST_PUBLIC_KEYS_PATH`.
     File(PathBuf),
+}
+
+/// Sockets that a service manager passed (sd_listen_fds(3)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    /// How many, at least one.
+    pub count: u32,
+    /// The process that they are for.
+    pub process: u32,
 }
 
 /// How long, and up to how many bytes, versions that no longer serve stay reachable (contract §6).
@@ -120,11 +136,17 @@ impl Values<'_> {
             watch: self.flag("HOT_REFRESH_WATCH")?,
             trusted_keys: self.trusted_keys()?,
             allow_dev_keys: !production && self.flag("FEATURE_ALLOW_INSECURE_DEV_KEYS")?,
-            workers: match self.text("HOST_WORKERS") {
-                Some(text) => Some(value::parse("HOST_WORKERS", &text)?),
-                None => None,
-            },
+            workers: self.optional_number("HOST_WORKERS")?,
             driver,
+            unix_socket: self.text("HOST_UNIX_SOCKET").map(PathBuf::from),
+            passed: self.passed()?,
+            limits: Limits {
+                connections_per_worker: self.number("HOST_MAX_CONNECTIONS")?,
+                connections_per_ip: self.optional_number("HOST_MAX_CONNECTIONS_PER_IP")?,
+                idle_timeout: Duration::from_secs(self.number("HOST_IDLE_TIMEOUT_SECONDS")?),
+                min_send_rate: self.number("HOST_MIN_SEND_RATE")?,
+                ..Limits::default()
+            },
             ready_sentinel: self.text("FEATURE_READY_SENTINEL_PATH").map(PathBuf::from),
             root_redirect: self.text("HOST_ROOT_REDIRECT"),
             drain: Duration::from_secs(self.number("HOST_DRAIN_SECONDS")?),
@@ -133,6 +155,12 @@ impl Values<'_> {
                 bytes: self.number("FEATURE_RETAIN_MAX_BYTES")?,
             },
         })
+    }
+
+    fn passed(&self) -> Result<Option<Passed>, ConfigError> {
+        let count = self.optional_number("LISTEN_FDS")?.filter(|&count| count > 0);
+        let process = self.optional_number("LISTEN_PID")?;
+        Ok(count.zip(process).map(|(count, process)| Passed { count, process }))
     }
 
     /// What is nearly `production` must not quietly be development, where dev keys may be trusted.
@@ -175,6 +203,13 @@ impl Values<'_> {
 
     fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, ConfigError> {
         value::parse(name, &self.text(name).unwrap_or_default())
+    }
+
+    fn optional_number<T: std::str::FromStr>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, ConfigError> {
+        self.text(name).map(|text| value::parse(name, &text)).transpose()
     }
 
     fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {

@@ -1,34 +1,48 @@
 //! Taking connections from one listener.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use monoio::net::TcpListener as Readiness;
+use monoio::net::UnixStream as Readiness;
+use socket2::{SockAddr, Socket};
+use tokio::sync::watch;
 
-use super::Lookup;
-use super::worker::Worker;
+use super::listen::Listener;
+use super::socket;
+use super::worker::{First, Phase, Worker, first};
+use super::{Lookup, Peer};
 
-/// Accepts until the worker stops accepting and its listener is shut down.
+/// Accepts until the worker has to finish.
 ///
 /// Waits for readiness and then accepts itself: an accept that is pending in a ring can leak a
 /// descriptor when it is called off, a pending wait cannot.
 pub(super) async fn run<S: Lookup>(
     worker: Rc<Worker<S>>,
-    listener: Rc<TcpListener>,
+    Listener { socket: listener, is_own }: Listener,
+    mut phases: watch::Receiver<Phase>,
 ) -> io::Result<()> {
-    let readiness = Readiness::from_std(listener.try_clone()?)?;
-    while worker.accepting.get() {
-        if readiness.readable(false).await.is_err() {
-            monoio::time::sleep(PAUSE).await;
-            continue;
-        }
-        if let Batch::Stuck = accept_batch(&worker, &listener) {
+    let readiness = Readiness::from_std(OwnedFd::from(listener.try_clone()?).into())?;
+    loop {
+        let finish = phases.wait_for(|phase| matches!(phase, Phase::Finish | Phase::Abort));
+        let pause = match first(finish, readiness.readable(false)).await {
+            First::Left(_) => break,
+            First::Right(Err(_)) => true,
             // The connection stays in the queue; trying at once would fail at once.
+            First::Right(Ok(())) => matches!(accept_batch(&worker, &listener), Batch::Stuck),
+        };
+        if pause {
             monoio::time::sleep(PAUSE).await;
         }
         worker.let_others_run().await;
+    }
+    // Whoever got through to the listener by now would be cut off with it.
+    accept_batch(&worker, &listener);
+    if is_own {
+        // Closing it is not enough: the ring may hold on to it for a while.
+        socket::shut_down(&listener, Shutdown::Both);
     }
     Ok(())
 }
@@ -44,16 +58,14 @@ enum Batch {
     Stuck,
 }
 
-fn accept_batch<S: Lookup>(worker: &Rc<Worker<S>>, listener: &TcpListener) -> Batch {
+fn accept_batch<S: Lookup>(worker: &Rc<Worker<S>>, listener: &Socket) -> Batch {
     for _ in 0..MOST_IN_A_ROW {
         match listener.accept() {
-            Ok((stream, peer)) => worker.open(stream, peer),
+            Ok((socket, address)) => worker.open(socket, peer(&address)),
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN) => return Batch::Done,
                 // The client was gone before it was accepted (accept(2), "Error handling").
                 Some(libc::ECONNABORTED | libc::EINTR | libc::EPERM | libc::EPROTO) => {}
-                // Shut down, because the worker stops accepting.
-                Some(libc::EINVAL) => return Batch::Done,
                 _ => {
                     if worker.counters.accept_failures.is_zero() {
                         tracing::warn!(%error, "cannot accept connections; trying on");
@@ -65,4 +77,8 @@ fn accept_batch<S: Lookup>(worker: &Rc<Worker<S>>, listener: &TcpListener) -> Ba
         }
     }
     Batch::Done
+}
+
+fn peer(address: &SockAddr) -> Peer {
+    address.as_socket().map_or(Peer::Unix, Peer::Network)
 }

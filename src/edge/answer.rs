@@ -198,15 +198,14 @@ impl<S: Lookup> Connection<S> {
     }
 
     fn count_answer(&mut self, head: &RequestHead<'_, '_>) {
-        self.worker.counters.requests.add(1);
         self.answered += head.length;
         self.seen = 0;
         self.wanted = 0;
         self.continued = false;
-        self.served = true;
         if !head.keep_alive {
             self.after = After::Close;
         }
+        self.count_request();
         self.heed_draining();
     }
 

@@ -1,26 +1,71 @@
 //! One connection: read, answer what has arrived, send, until either side has enough.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::rc::Rc;
 
-use super::Lookup;
 use super::answer::{After, Asked, ChunkedBody, Next};
 use super::buffers::Buffers;
 use super::refusal::Refusal;
 use super::socket::{self, Socket};
 use super::watch::Watch;
 use super::worker::Worker;
+use super::{Lookup, Peer};
 use crate::http::Body;
 
-/// A connection and its part of the input that is not answered yet.
+/// What there is of a connection while nothing is asked of it; the rest is made when something is.
+pub(super) struct Open<S> {
+    worker: Rc<Worker<S>>,
+    watch: Rc<Watch>,
+    peer: Peer,
+    slot: usize,
+    /// Requests answered so far.
+    requests: u32,
+    socket: Socket,
+}
+
+impl<S> Drop for Open<S> {
+    fn drop(&mut self) {
+        // Before the fields are dropped, the socket among them.
+        self.worker.registry.remove(self.slot);
+        self.worker.counters.connections_open.subtract(1);
+        if let Some(clients) = &self.worker.clients {
+            clients.leave(self.peer);
+        }
+    }
+}
+
+impl<S: Lookup> Open<S> {
+    /// Takes over a connection of a client that was admitted.
+    pub(super) fn new(worker: Rc<Worker<S>>, socket: Socket, peer: Peer) -> Self {
+        let watch = Rc::new(Watch::new(socket.fd(), Rc::clone(&worker.clock)));
+        let slot = worker.registry.insert(Rc::clone(&watch));
+        worker.counters.connections_open.add(1);
+        Open { worker, watch, peer, slot, requests: 0, socket }
+    }
+
+    /// Serves until the connection ends.
+    pub(super) async fn run(self) {
+        let mut next = Some(self);
+        while let Some(open) = next.take() {
+            // In a box, so that the task of an idle connection has no room for all that a busy one does.
+            let Some(idle) = Box::pin(Connection::of(open).run()).await else { return };
+            // With epoll the cancellation that ended the read can come up here once more.
+            match idle.socket.readable().await {
+                Err(error) if error.raw_os_error() != Some(libc::ECANCELED) => return,
+                _ => next = Some(idle),
+            }
+        }
+    }
+}
+
+/// A connection with something to do, and its part of the input that is not answered yet.
 pub(super) struct Connection<S> {
     pub(super) worker: Rc<Worker<S>>,
     pub(super) watch: Rc<Watch>,
-    pub(super) peer: SocketAddr,
-    slot: usize,
-    socket: Socket,
-    /// What was read; empty and without capacity while the connection is idle.
+    pub(super) peer: Peer,
+    open: Open<S>,
+    /// What was read.
     pub(super) input: Vec<u8>,
     /// How much of the input is answered.
     pub(super) answered: usize,
@@ -34,35 +79,37 @@ pub(super) struct Connection<S> {
     pub(super) chunks: Option<Box<ChunkedBody>>,
     /// Whether the client was told to send the body that it asked about.
     pub(super) continued: bool,
-    /// Whether any request was answered.
-    pub(super) served: bool,
     /// Replies that are not sent yet; without capacity when there are none.
     pub(super) out: Vec<u8>,
     pub(super) after: After,
 }
 
-impl<S> Drop for Connection<S> {
-    fn drop(&mut self) {
-        // Before the fields are dropped, the socket among them.
-        self.worker.registry.remove(self.slot);
-        self.worker.counters.connections_open.subtract(1);
-        self.worker.inputs.give_back(std::mem::take(&mut self.input));
-        self.worker.outputs.give_back(std::mem::take(&mut self.out));
-    }
+/// Why a connection is no longer served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Served {
+    /// Nothing more is to be answered on it.
+    All,
+    /// Nothing has been asked for a while.
+    Idle,
+}
+
+/// How a read ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    More,
+    /// The client sends no more.
+    End,
+    /// It was called off because there was nothing to read for long.
+    Idle,
 }
 
 impl<S: Lookup> Connection<S> {
-    pub(super) fn new(worker: Rc<Worker<S>>, socket: Socket, peer: SocketAddr) -> Self {
-        let watch =
-            Rc::new(Watch::new(socket.fd(), Rc::clone(&worker.clock), Rc::clone(&worker.limits)));
-        let slot = worker.registry.insert(Rc::clone(&watch));
-        worker.counters.connections_open.add(1);
+    fn of(open: Open<S>) -> Self {
         Connection {
-            worker,
-            watch,
-            peer,
-            slot,
-            socket,
+            worker: Rc::clone(&open.worker),
+            watch: Rc::clone(&open.watch),
+            peer: open.peer,
+            open,
             input: Vec::new(),
             answered: 0,
             seen: 0,
@@ -70,33 +117,40 @@ impl<S: Lookup> Connection<S> {
             unwanted: 0,
             chunks: None,
             continued: false,
-            served: false,
             out: Vec::new(),
             after: After::Continue,
         }
     }
 
-    /// Serves until the connection ends. An error is the client going away; there is nobody left
-    /// to tell.
-    pub(super) async fn run(mut self) {
+    /// Serves until the connection ends, or is idle and handed back.
+    async fn run(mut self) -> Option<Open<S>> {
         let served = self.serve().await;
-        if served.is_ok() && (self.after == After::Linger || self.answered < self.input.len()) {
+        let unread = self.answered < self.input.len();
+        if matches!(served, Ok(Served::All)) && (self.after == After::Linger || unread) {
             self.linger().await;
         }
+        self.worker.inputs.give_back(self.input);
+        self.worker.outputs.give_back(self.out);
+        matches!(served, Ok(Served::Idle)).then_some(self.open)
     }
 
-    async fn serve(&mut self) -> io::Result<()> {
+    /// An error is the client going away; there is nobody left to tell.
+    async fn serve(&mut self) -> io::Result<Served> {
         let mut turns = 0u32;
         while self.after == After::Continue {
             match self.answer() {
                 Next::Read => {
                     self.flush().await?;
-                    if self.served && self.answered >= self.input.len() {
+                    if self.open.requests > 0 && self.answered >= self.input.len() {
                         // Its last reply may have been under way when draining began.
                         self.heed_draining();
                     }
-                    if self.after == After::Continue && !self.read().await? {
-                        self.answer_to_the_end();
+                    if self.after == After::Continue {
+                        match self.read().await? {
+                            Read::More => {}
+                            Read::End => self.answer_to_the_end(),
+                            Read::Idle => return Ok(Served::Idle),
+                        }
                     }
                 }
                 Next::Send => self.flush().await?,
@@ -109,7 +163,8 @@ impl<S: Lookup> Connection<S> {
                 self.worker.let_others_run().await;
             }
         }
-        self.flush().await
+        self.flush().await?;
+        Ok(Served::All)
     }
 
     /// With epoll a client that always has something ready could otherwise keep its worker.
@@ -123,7 +178,7 @@ impl<S: Lookup> Connection<S> {
         self.watch.sending();
         let out = std::mem::take(&mut self.out);
         self.worker.counters.bytes_out.add(out.len() as u64);
-        let (result, out) = self.socket.send(out, &self.watch).await;
+        let (result, out) = self.open.socket.send(out, &self.watch).await;
         self.worker.outputs.give_back(out);
         result
     }
@@ -134,7 +189,7 @@ impl<S: Lookup> Connection<S> {
         self.watch.sending();
         let out = std::mem::take(&mut self.out);
         self.worker.counters.bytes_out.add((out.len() + body.len()) as u64);
-        let result = self.socket.send_body(&out, body, &self.watch).await;
+        let result = self.open.socket.send_body(&out, body, &self.watch).await;
         self.worker.outputs.give_back(out);
         result
     }
@@ -150,8 +205,20 @@ impl<S: Lookup> Connection<S> {
         Ok(())
     }
 
-    /// Reads more input; false at its end.
-    async fn read(&mut self) -> io::Result<bool> {
+    /// Notes one more request; the last that the connection may have is answered with `connection: close`.
+    pub(super) fn count_request(&mut self) {
+        self.worker.counters.requests.add(1);
+        self.open.requests = self.open.requests.saturating_add(1);
+        if self.open.requests >= self.worker.limits.requests_per_connection
+            && self.after == After::Continue
+        {
+            self.worker.counters.connections_used_up.add(1);
+            // The client may be sending another request already, so it is let finish.
+            self.after = After::Linger;
+        }
+    }
+
+    async fn read(&mut self) -> io::Result<Read> {
         self.input.drain(..self.answered);
         self.answered = 0;
         if self.wanted > 0 || self.unwanted > 0 || self.chunks.is_some() {
@@ -165,26 +232,20 @@ impl<S: Lookup> Connection<S> {
             self.make_room();
             let handle = self.watch.read_handle();
             let input = std::mem::take(&mut self.input);
-            let (result, input) = self.socket.read(input, handle).await;
+            let (result, input) = self.open.socket.read(input, handle).await;
             self.input = input;
             match result {
-                Ok(count) => return Ok(count > 0),
+                Ok(0) => return Ok(Read::End),
+                Ok(_) => return Ok(Read::More),
+                // The sweep found the connection idle: wait on without a buffer.
                 Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {
-                    // The sweep found the connection idle: wait on without a buffer.
-                    self.worker.inputs.give_back(std::mem::take(&mut self.input));
-                    self.wait_without_buffer().await?;
+                    if self.input.is_empty() {
+                        return Ok(Read::Idle);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    async fn wait_without_buffer(&self) -> io::Result<()> {
-        match self.socket.readable().await {
-            // With epoll a cancellation can outlive the read that it was meant for.
-            Err(error) if error.raw_os_error() != Some(libc::ECANCELED) => Err(error),
-            _ => Ok(()),
         }
     }
 
@@ -215,14 +276,14 @@ impl<S: Lookup> Connection<S> {
     /// the connection and take the reply with it.
     async fn linger(&mut self) {
         self.watch.lingering();
-        socket::shut_down(&self.socket, Shutdown::Write);
+        socket::shut_down(&self.open.socket, Shutdown::Write);
         let mut swallowed = 0;
         while swallowed < Self::MOST_SWALLOWED {
             self.input.clear();
             self.make_room();
             let handle = self.watch.read_handle();
             let input = std::mem::take(&mut self.input);
-            let (result, input) = self.socket.read(input, handle).await;
+            let (result, input) = self.open.socket.read(input, handle).await;
             self.input = input;
             match result {
                 Ok(count) if count > 0 => swallowed += count,

@@ -18,10 +18,16 @@ pub struct Counts {
     pub connections_accepted: u64,
     /// Connections that were closed at once, over the limit per worker.
     pub connections_refused: u64,
+    /// Connections that were closed at once, over the limit per client address.
+    pub clients_refused: u64,
+    /// Connections that were closed after as many requests as one may have.
+    pub connections_used_up: u64,
     /// Times that the kernel could give no connection, mostly for want of file descriptors.
     pub accept_failures: u64,
-    /// Connections that were closed because something took too long.
+    /// Connections that were closed because something took too long, slow readers included.
     pub timeouts: u64,
+    /// Connections that were reset because the client took its reply too slowly.
+    pub slow_readers: u64,
     /// Requests that the service plane had no room for.
     pub service_refused: u64,
 }
@@ -59,8 +65,11 @@ pub(super) struct WorkerCounters {
     pub(super) connections_open: Counter,
     pub(super) connections_accepted: Counter,
     pub(super) connections_refused: Counter,
+    pub(super) clients_refused: Counter,
+    pub(super) connections_used_up: Counter,
     pub(super) accept_failures: Counter,
     pub(super) timeouts: Counter,
+    pub(super) slow_readers: Counter,
     pub(super) service_refused: Counter,
 }
 
@@ -83,8 +92,11 @@ impl WorkerCounters {
         total.connections_open += self.connections_open.get();
         total.connections_accepted += self.connections_accepted.get();
         total.connections_refused += self.connections_refused.get();
+        total.clients_refused += self.clients_refused.get();
+        total.connections_used_up += self.connections_used_up.get();
         total.accept_failures += self.accept_failures.get();
         total.timeouts += self.timeouts.get();
+        total.slow_readers += self.slow_readers.get();
         total.service_refused += self.service_refused.get();
     }
 }

@@ -1,4 +1,21 @@
 //! Every bound on what a client can make the edge plane hold, do or wait for.
+//!
+//! What one connection costs in memory, with the default limits:
+//!
+//! - idle: its task, its place in the registry and its entry in the driver, less than 1 KiB in all and no buffer. It is
+//!   idle when nothing was asked from one sweep to the next, within a second.
+//! - reading, at most 208 KiB: an input buffer of 4 KiB, which grows to twice the [`HeadLimits`] for a long head and to
+//!   head and body for a body, 80 KiB. A chunked body is gathered beside it in 128 KiB, what a buffer for
+//!   [`Limits::service_body_bytes`] can have to spare included.
+//! - replying, at most 256 KiB: an output buffer, which is sent before anything is added once it holds 64 KiB, and to which no
+//!   body over 64 KiB is copied; the rest is what a growing buffer has to spare. Larger bodies are sent from where they lie.
+//! - at the service plane: a copy of the request and one part of the reply, for at most [`Limits::service_calls`]
+//!   connections of a worker.
+//! - in the kernel, outside this process: the socket's buffers, up to the last numbers of `net.ipv4.tcp_rmem`
+//!   and `net.ipv4.tcp_wmem`.
+//!
+//! So [`Limits::connections_per_worker`] × 464 KiB is more than clients can make a worker hold, however slowly they read or
+//! write; it is 7.3 GiB for 16384. Where clients are not trusted and memory is short, that number is what to lower.
 
 use std::time::Duration;
 
@@ -17,17 +34,28 @@ pub struct Limits {
     pub unwanted_body_bytes: usize,
     /// Open connections of one worker; one more is answered with 503 and closed.
     pub connections_per_worker: usize,
+    /// Open connections of one client address, over all workers; one more is answered with 429 and
+    /// closed. An IPv6 client is known by the first 64 bits of its address, which is what one subscriber has. `None`
+    /// counts nothing; so it has to be behind a proxy, where all clients have one address.
+    pub connections_per_ip: Option<u32>,
+    /// Requests answered on one connection; the last reply says `connection: close`.
+    pub requests_per_connection: u32,
     /// Depth of the channel to the service plane, and requests that one worker may have there at
     /// a time; one more is 503 with `retry-after`.
     pub service_calls: usize,
     /// From the first byte of a request to the end of its head; later is 408.
     pub head_timeout: Duration,
-    /// From the end of a head to the end of its body; later is 408.
+    /// From the end of a head to the end of its body; later is 408. Both are for the whole and not for a
+    /// byte, so with the bounds on their lengths they are a minimum rate of receiving as well.
     pub body_timeout: Duration,
     /// Without any byte of a next request; then the connection is closed.
     pub idle_timeout: Duration,
-    /// Without the client taking a single byte of a reply; then the connection is reset.
-    pub write_stall_timeout: Duration,
+    /// Bytes per second that a client has to take of a reply, on average over each
+    /// [`Limits::send_window`]; a slower one is reset. What counts is what its kernel acknowledged, not what
+    /// went into a buffer on this side. 0 asks for one byte in each window.
+    pub min_send_rate: u32,
+    /// The time over which [`Limits::min_send_rate`] is averaged, and the longest that a client may pause.
+    pub send_window: Duration,
     /// Until the service plane begins its reply; later is 504. A reply that has begun may take as
     /// long as it wants between parts, because streams of events are meant to be quiet.
     pub service_timeout: Duration,
@@ -38,6 +66,14 @@ pub struct Limits {
     pub finish_timeout: Duration,
 }
 
+impl Limits {
+    /// Bytes that a client has to take in one window of sending.
+    pub(super) fn least_in_window(&self) -> u64 {
+        let millis = u64::try_from(self.send_window.as_millis()).unwrap_or(u64::MAX);
+        (u64::from(self.min_send_rate).saturating_mul(millis) / 1000).max(1)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
@@ -45,11 +81,14 @@ impl Default for Limits {
             service_body_bytes: 64 * 1024,
             unwanted_body_bytes: 64 * 1024,
             connections_per_worker: 16 * 1024,
+            connections_per_ip: None,
+            requests_per_connection: 100_000,
             service_calls: 256,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
-            write_stall_timeout: Duration::from_secs(30),
+            min_send_rate: 240,
+            send_window: Duration::from_secs(30),
             service_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(2),
             finish_timeout: Duration::from_secs(10),

@@ -4,6 +4,7 @@
 mod accept;
 mod answer;
 mod buffers;
+mod clients;
 mod clock;
 mod connection;
 mod counters;
@@ -16,8 +17,9 @@ mod socket;
 mod watch;
 mod worker;
 
+use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime};
@@ -32,7 +34,9 @@ pub use listen::{BindError, Listeners};
 pub use service::ServiceCall;
 
 use crate::http::Resource;
+use clients::Clients;
 use counters::WorkerCounters;
+use listen::{Listener, UnixPath};
 use worker::{Parts, Phase, Worker};
 
 /// Where the edge looks paths up: the snapshot.
@@ -53,7 +57,21 @@ pub enum Answer<'a> {
 /// The other end of the connection that a request came over; in the extensions of a
 /// [`ServiceCall`]'s request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer(pub SocketAddr);
+pub enum Peer {
+    /// A client on the network: its address, or that of the proxy in front.
+    Network(SocketAddr),
+    /// A program on this machine that may use the unix socket.
+    Unix,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Network(address) => address.fmt(f),
+            Peer::Unix => f.write_str("unix"),
+        }
+    }
+}
 
 /// How the edge plane is to run.
 #[derive(Clone, Debug)]
@@ -107,10 +125,11 @@ pub struct Edge {
     counters: Vec<Arc<WorkerCounters>>,
     phase: tokio_watch::Sender<Phase>,
     threads: Vec<JoinHandle<usize>>,
+    unix_path: Option<UnixPath>,
 }
 
 impl Edge {
-    /// Starts one worker for each listener.
+    /// Starts the workers that the listeners were made for.
     ///
     /// Workers answer from whatever `snapshot` holds when a request arrives, and hand what it leaves
     /// to the service plane to `service`, whose depth should be [`Limits::service_calls`].
@@ -122,9 +141,11 @@ impl Edge {
     ) -> Result<Edge, EdgeError> {
         let (phase, phases) = tokio_watch::channel(Phase::Serve);
         let (report, reports) = std_mpsc::channel();
+        let clients = options.limits.connections_per_ip.map(|most| Arc::new(Clients::new(most)));
+        let (sockets, unix_path) = listeners.into_parts();
         let mut counters = Vec::new();
         let mut threads = Vec::new();
-        for (number, listener) in listeners.into_sockets().into_iter().enumerate() {
+        for (number, sockets) in sockets.into_iter().enumerate() {
             let worker_counters = Arc::<WorkerCounters>::default();
             counters.push(Arc::clone(&worker_counters));
             let start = Start {
@@ -132,12 +153,13 @@ impl Edge {
                 snapshot: Arc::clone(&snapshot),
                 service: service.clone(),
                 counters: worker_counters,
+                clients: clients.clone(),
                 phases: phases.clone(),
                 report: report.clone(),
             };
             let thread = thread::Builder::new()
                 .name(format!("edge-{number}"))
-                .spawn(move || start.run(listener))
+                .spawn(move || start.run(sockets))
                 .map_err(EdgeError::Thread)?;
             threads.push(thread);
         }
@@ -152,7 +174,7 @@ impl Edge {
         }
         let driver = weakest.ok_or(EdgeError::Worker)?;
         log_driver(&driver, threads.len());
-        Ok(Edge { driver, counters, phase, threads })
+        Ok(Edge { driver, counters, phase, threads, unix_path })
     }
 
     /// How the workers talk to the kernel; if they differ, the weakest.
@@ -173,7 +195,9 @@ impl Edge {
     /// be cut off all the same.
     ///
     /// For `serve_for`, connections are still accepted and requests answered, because whoever sends
-    /// them may not know yet; idle connections are closed and each reply says `connection: close`.
+    /// them may not know yet; idle connections are closed and each reply says `connection: close`. It takes that long
+    /// even where no connection is open: a load balancer that has not asked yet whether this host is ready would
+    /// send the next one here.
     /// Then nothing is accepted any more, and what is in flight has [`Limits::finish_timeout`].
     /// Blocks its thread meanwhile; the service plane has to go on working on others.
     pub fn drain(mut self, serve_for: Duration) -> usize {
@@ -183,6 +207,8 @@ impl Edge {
     }
 
     fn stop(&mut self, phase: Phase) -> usize {
+        // Before nobody accepts there any more.
+        self.unix_path = None;
         self.phase.send_replace(phase);
         self.threads.drain(..).map(|thread| thread.join().unwrap_or_default()).sum()
     }
@@ -200,12 +226,13 @@ struct Start<S> {
     snapshot: Arc<ArcSwap<S>>,
     service: mpsc::Sender<ServiceCall<S>>,
     counters: Arc<WorkerCounters>,
+    clients: Option<Arc<Clients>>,
     phases: tokio_watch::Receiver<Phase>,
     report: std_mpsc::Sender<Result<DriverReport, DriverError>>,
 }
 
 impl<S: Lookup> Start<S> {
-    fn run(self, listener: TcpListener) -> usize {
+    fn run(self, listeners: Vec<Listener>) -> usize {
         let (mut runtime, report) = match driver::build(self.options.driver) {
             Ok(built) => built,
             Err(error) => {
@@ -224,8 +251,9 @@ impl<S: Lookup> Start<S> {
             snapshot: self.snapshot,
             service: self.service,
             counters: self.counters,
+            clients: self.clients,
         };
-        runtime.block_on(async move { Worker::new(parts).run(listener, self.phases).await })
+        runtime.block_on(async move { Worker::new(parts).run(listeners, self.phases).await })
     }
 }
 

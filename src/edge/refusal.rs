@@ -24,6 +24,7 @@ pub(super) enum Refusal {
     ServiceBusy,
     ServiceGone,
     TooManyConnections,
+    TooManyOfOneClient,
     ServiceTimeout,
 }
 
@@ -55,6 +56,7 @@ impl Refusal {
             Refusal::HeadTimeout | Refusal::BodyTimeout => 408,
             Refusal::PreconditionFailed => 412,
             Refusal::RangeNotSatisfiable => 416,
+            Refusal::TooManyOfOneClient => 429,
             Refusal::ServiceFailed => 500,
             Refusal::ServiceBusy | Refusal::ServiceGone | Refusal::TooManyConnections => 503,
             Refusal::ServiceTimeout => 504,
@@ -98,9 +100,10 @@ impl Refusal {
     fn header(self) -> &'static str {
         match self {
             Refusal::MethodNotAllowed => ALLOW,
-            Refusal::ServiceBusy | Refusal::ServiceGone | Refusal::TooManyConnections => {
-                "retry-after: 1\r\n"
-            }
+            Refusal::ServiceBusy
+            | Refusal::ServiceGone
+            | Refusal::TooManyConnections
+            | Refusal::TooManyOfOneClient => "retry-after: 1\r\n",
             _ => "",
         }
     }
@@ -123,6 +126,7 @@ impl Refusal {
             Refusal::ServiceBusy => "too many requests are waiting, try again",
             Refusal::ServiceGone => "the server is stopping, try again",
             Refusal::TooManyConnections => "too many connections are open, try again",
+            Refusal::TooManyOfOneClient => "too many connections of one client are open",
             Refusal::ServiceTimeout => "the answer took too long",
         }
     }

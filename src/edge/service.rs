@@ -2,7 +2,6 @@
 //! get in; its reply is written here, part by part as the service plane makes it.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,7 +55,7 @@ pub(super) fn call<S>(
     head: &RequestHead<'_, '_>,
     path: &str,
     body: &[u8],
-    peer: SocketAddr,
+    peer: Peer,
     snapshot: &Arc<S>,
 ) -> Result<Call<S>, Refusal> {
     let request = assemble(head, path, body, peer).map_err(Refusal::Head)?;
@@ -83,7 +82,7 @@ fn assemble(
     head: &RequestHead<'_, '_>,
     path: &str,
     body: &[u8],
-    peer: SocketAddr,
+    peer: Peer,
 ) -> Result<Request<Bytes>, HeadError> {
     let mut request = Request::new(Bytes::copy_from_slice(body));
     *request.method_mut() =
@@ -112,7 +111,7 @@ fn assemble(
     if head.body == BodyLength::Chunked {
         headers.insert(header::CONTENT_LENGTH, body.len().into());
     }
-    request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(peer);
     Ok(request)
 }
 

@@ -2,29 +2,31 @@
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
-use monoio::net::TcpStream;
-use socket2::SockRef;
+use monoio::net::UnixStream;
+use socket2::{SockRef, Socket as SystemSocket};
 
 use super::watch::Watch;
 
-/// One accepted connection.
+/// One accepted connection, over TCP or a unix socket.
 pub(super) struct Socket {
-    stream: TcpStream,
+    /// monoio's stream for unix sockets, because it is a bare descriptor: what it does is what any stream
+    /// socket can, while its stream for TCP carries 72 bytes of addresses that nobody asks for.
+    stream: UnixStream,
 }
 
 impl Socket {
     /// Takes over a blocking stream. A ring needs it like that (on a non-blocking one it reports
     /// `EAGAIN` instead of waiting); epoll needs the opposite.
-    pub(super) fn new(stream: std::net::TcpStream, on_ring: bool) -> io::Result<Socket> {
+    pub(super) fn new(socket: SystemSocket, on_ring: bool) -> io::Result<Socket> {
         if !on_ring {
-            stream.set_nonblocking(true)?;
+            socket.set_nonblocking(true)?;
         }
-        Ok(Socket { stream: TcpStream::from_std(stream)? })
+        Ok(Socket { stream: UnixStream::from_std(OwnedFd::from(socket).into())? })
     }
 
     pub(super) fn fd(&self) -> RawFd {
@@ -63,9 +65,11 @@ impl Socket {
             let buffer = unsent.into_inner();
             match result {
                 Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), buffer),
-                Ok(sent) if begin + sent >= end => return (Ok(()), buffer),
                 Ok(sent) => {
-                    watch.sending();
+                    watch.sent(sent);
+                    if begin + sent >= end {
+                        return (Ok(()), buffer);
+                    }
                     rest = buffer.slice(begin + sent..);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -94,7 +98,7 @@ impl Socket {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     sent += count;
-                    watch.sending();
+                    watch.sent(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.stream.writable(false).await?;
@@ -114,9 +118,18 @@ impl AsRawFd for Socket {
 }
 
 /// Sends once without waiting, for a client that gets one reply and is let go.
-pub(super) fn send_once(stream: &std::net::TcpStream, bytes: &[u8]) {
+pub(super) fn send_once(socket: &SystemSocket, bytes: &[u8]) {
     // Best effort: whether or not it arrives, the connection is closed next.
-    let _ = SockRef::from(stream).send_with_flags(bytes, SEND_NOW);
+    let _ = socket.send_with_flags(bytes, SEND_NOW);
+}
+
+/// Bytes given to the kernel that the client's kernel has not acknowledged yet (`SIOCOUTQ` of tcp(7)).
+pub(super) fn untaken(socket: &impl AsRawFd) -> u64 {
+    let mut count: libc::c_int = 0;
+    // SAFETY: the call writes one int, to where one is. `TIOCOUTQ` is the same request by its older name.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut count) };
+    // A connection that has failed has nothing outstanding; its operations end by themselves.
+    if result == 0 { u64::try_from(count).unwrap_or(0) } else { 0 }
 }
 
 /// Ends one or both directions, which also ends whatever waits on them.

@@ -11,10 +11,12 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use monoio::io::{CancelHandle, Canceller};
 
 use super::clock::Clock;
+use super::counters::WorkerCounters;
 use super::limits::Limits;
 use super::socket;
 
@@ -44,6 +46,15 @@ pub(super) enum Idle {
     Any,
 }
 
+/// What the sweep found of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    InTime,
+    Late,
+    /// Late, because the client does not take what is sent.
+    TooSlow,
+}
+
 /// How a wait for the service plane ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Waited<T> {
@@ -58,32 +69,36 @@ pub(super) enum Waited<T> {
 pub(super) struct Watch {
     fd: RawFd,
     clock: Rc<Clock>,
-    limits: Rc<Limits>,
     activity: Cell<Activity>,
     since: Cell<u64>,
     late: Cell<bool>,
     cut: Cell<bool>,
     /// Whether the client has ever asked for anything.
     asked: Cell<bool>,
-    holds_buffer: Cell<bool>,
-    read: RefCell<Canceller>,
+    /// Bytes given to the kernel to send, since the connection began.
+    sent: Cell<u64>,
+    /// How much of that the client had taken when the present window of sending began; nothing before the sweep
+    /// has first seen it send.
+    taken: Cell<Option<u64>>,
+    /// Calls off the read of a connection that holds a buffer; nothing while it holds none.
+    read: RefCell<Option<Canceller>>,
     waiting: RefCell<Option<Waker>>,
 }
 
 impl Watch {
-    pub(super) fn new(fd: RawFd, clock: Rc<Clock>, limits: Rc<Limits>) -> Watch {
+    pub(super) fn new(fd: RawFd, clock: Rc<Clock>) -> Watch {
         let since = Cell::new(clock.now());
         Watch {
             fd,
             clock,
-            limits,
             activity: Cell::new(Activity::Idle),
             since,
             late: Cell::new(false),
             cut: Cell::new(false),
             asked: Cell::new(false),
-            holds_buffer: Cell::new(false),
-            read: RefCell::new(Canceller::new()),
+            sent: Cell::new(0),
+            taken: Cell::new(None),
+            read: RefCell::new(None),
             waiting: RefCell::new(None),
         }
     }
@@ -106,9 +121,15 @@ impl Watch {
         }
     }
 
-    /// Notes the beginning of a send, and each time that the client has taken something.
+    /// Notes the beginning of a send.
     pub(super) fn sending(&self) {
+        self.taken.set(None);
         self.begin(Activity::Sending);
+    }
+
+    /// Notes that the kernel took bytes to send.
+    pub(super) fn sent(&self, count: usize) {
+        self.sent.set(self.sent.get().wrapping_add(count as u64));
     }
 
     pub(super) fn lingering(&self) {
@@ -126,8 +147,7 @@ impl Watch {
 
     /// For the next read, so that the sweep can take the buffer of an idle connection away.
     pub(super) fn read_handle(&self) -> CancelHandle {
-        self.holds_buffer.set(true);
-        self.read.borrow().handle()
+        self.read.borrow_mut().get_or_insert_with(Canceller::new).handle()
     }
 
     /// Waits for the beginning of a reply from the service plane.
@@ -169,27 +189,25 @@ impl Watch {
         self.since.set(self.clock.now());
     }
 
-    /// Ends what has taken too long. Returns whether something had.
-    fn check(&self) -> bool {
-        let spent = self.clock.now().saturating_sub(self.since.get());
+    /// Ends what has taken too long.
+    fn check(&self, limits: &Limits, last_sweep: u64) -> Verdict {
         let activity = self.activity.get();
         let allowed = match activity {
-            Activity::Idle => self.limits.idle_timeout,
-            Activity::ReadingHead => self.limits.head_timeout,
-            Activity::ReadingBody => self.limits.body_timeout,
-            Activity::Sending => self.limits.write_stall_timeout,
-            Activity::Calling => self.limits.service_timeout,
-            Activity::Streaming => return false,
-            Activity::Lingering => self.limits.linger_timeout,
+            Activity::Idle => limits.idle_timeout,
+            Activity::ReadingHead => limits.head_timeout,
+            Activity::ReadingBody => limits.body_timeout,
+            Activity::Sending => return self.check_rate(limits),
+            Activity::Calling => limits.service_timeout,
+            Activity::Streaming => return Verdict::InTime,
+            Activity::Lingering => limits.linger_timeout,
         };
-        if u128::from(spent) < allowed.as_millis() {
-            // Only whoever has been idle through a whole sweep gives its buffer back; a busy
+        if !self.is_over(allowed) {
+            // Only whoever has been idle from one sweep to the next gives its buffer back; a busy
             // connection keeps one and so saves a wait for readiness per request.
-            if activity == Activity::Idle && spent > 0 && self.holds_buffer.replace(false) {
-                let canceller = self.read.take();
-                self.read.replace(canceller.cancel());
+            if activity == Activity::Idle && self.since.get() < last_sweep {
+                self.read.take().map(Canceller::cancel);
             }
-            return false;
+            return Verdict::InTime;
         }
         match activity {
             Activity::Idle => socket::shut_down(self, Shutdown::Read),
@@ -206,7 +224,34 @@ impl Watch {
         }
         // Whoever was told once gets as long again to react before it is told again.
         self.since.set(self.clock.now());
-        activity != Activity::Lingering
+        if activity == Activity::Lingering { Verdict::InTime } else { Verdict::Late }
+    }
+
+    /// Resets a connection whose client takes its reply too slowly. The kernel is asked only for those
+    /// that are still sending when a sweep comes by.
+    fn check_rate(&self, limits: &Limits) -> Verdict {
+        let taken = || self.sent.get().wrapping_sub(socket::untaken(self));
+        let Some(before) = self.taken.get() else {
+            self.taken.set(Some(taken()));
+            return Verdict::InTime;
+        };
+        if !self.is_over(limits.send_window) {
+            return Verdict::InTime;
+        }
+        let now = taken();
+        // What a unix socket has not delivered is counted with its overhead, so the difference can be negative.
+        let progress = now.wrapping_sub(before).cast_signed();
+        self.taken.set(Some(now));
+        self.since.set(self.clock.now());
+        if u64::try_from(progress).is_ok_and(|progress| progress >= limits.least_in_window()) {
+            return Verdict::InTime;
+        }
+        socket::reset(self);
+        Verdict::TooSlow
+    }
+
+    fn is_over(&self, allowed: Duration) -> bool {
+        u128::from(self.clock.now().saturating_sub(self.since.get())) >= allowed.as_millis()
     }
 
     fn end_if_idle(&self, whom: Idle) {
@@ -282,11 +327,16 @@ impl Registry {
         }
     }
 
-    /// Ends what has taken too long and returns how many that were.
-    pub(super) fn sweep(&self) -> u64 {
-        let mut late = 0;
-        self.each(|watch| late += u64::from(watch.check()));
-        late
+    /// Ends what has taken too long and counts it. `last_sweep` is the time of the sweep before.
+    pub(super) fn sweep(&self, limits: &Limits, last_sweep: u64, counters: &WorkerCounters) {
+        self.each(|watch| match watch.check(limits, last_sweep) {
+            Verdict::InTime => {}
+            Verdict::Late => counters.timeouts.add(1),
+            Verdict::TooSlow => {
+                counters.timeouts.add(1);
+                counters.slow_readers.add(1);
+            }
+        });
     }
 
     /// Closes connections that wait for a request.

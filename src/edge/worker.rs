@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,20 +9,23 @@ use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
+use socket2::Socket as SystemSocket;
 use tokio::sync::{mpsc, watch};
 
-use super::Lookup;
 use super::accept;
 use super::answer::CLOSE;
 use super::buffers::Buffers;
+use super::clients::Clients;
 use super::clock::Clock;
-use super::connection::Connection;
+use super::connection::Open;
 use super::counters::WorkerCounters;
 use super::limits::Limits;
+use super::listen::Listener;
 use super::refusal::Refusal;
 use super::service::ServiceCall;
 use super::socket::{self, Socket};
 use super::watch::{Idle, Registry};
+use super::{Lookup, Peer};
 
 /// What all workers are told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,21 +47,23 @@ pub(super) struct Parts<S> {
     pub(super) snapshot: Arc<ArcSwap<S>>,
     pub(super) service: mpsc::Sender<ServiceCall<S>>,
     pub(super) counters: Arc<WorkerCounters>,
+    pub(super) clients: Option<Arc<Clients>>,
 }
 
 pub(super) struct Worker<S> {
-    pub(super) limits: Rc<Limits>,
+    pub(super) limits: Limits,
     pub(super) clock: Rc<Clock>,
     pub(super) snapshot: Arc<ArcSwap<S>>,
     pub(super) service: mpsc::Sender<ServiceCall<S>>,
     pub(super) counters: Arc<WorkerCounters>,
+    /// Connections of each client; nothing where they are not limited.
+    pub(super) clients: Option<Arc<Clients>>,
     pub(super) registry: Registry,
     pub(super) inputs: Buffers,
     pub(super) outputs: Buffers,
     pub(super) path_scratch: RefCell<Vec<u8>>,
     /// Requests that are at the service plane now.
     pub(super) calls: Cell<usize>,
-    pub(super) accepting: Cell<bool>,
     pub(super) draining: Cell<bool>,
     on_ring: bool,
 }
@@ -69,15 +73,15 @@ impl<S: Lookup> Worker<S> {
         Rc::new(Worker {
             inputs: Buffers::new(parts.limits.head.head_bytes.max(Buffers::CAPACITY)),
             outputs: Buffers::new(2 * super::answer::MOST_COPIED + Buffers::CAPACITY),
-            limits: Rc::new(parts.limits),
+            limits: parts.limits,
             clock: Rc::new(Clock::new(parts.wall_clock)),
             snapshot: parts.snapshot,
             service: parts.service,
             counters: parts.counters,
+            clients: parts.clients,
             registry: Registry::default(),
             path_scratch: RefCell::default(),
             calls: Cell::new(0),
-            accepting: Cell::new(true),
             draining: Cell::new(false),
             on_ring: parts.on_ring,
         })
@@ -86,11 +90,11 @@ impl<S: Lookup> Worker<S> {
     /// Works until told to stop. Returns how many requests were cut off.
     pub(super) async fn run(
         self: Rc<Self>,
-        listener: TcpListener,
+        listeners: Vec<Listener>,
         mut phases: watch::Receiver<Phase>,
     ) -> usize {
-        let listener = Rc::new(listener);
-        let acceptor = monoio::spawn(accept::run(Rc::clone(&self), Rc::clone(&listener)));
+        let accept = |listener| accept::run(Rc::clone(&self), listener, phases.clone());
+        let acceptors: Vec<_> = listeners.into_iter().map(accept).map(monoio::spawn).collect();
         let tick = self.tick_length();
         let phase = loop {
             let phase = *phases.borrow_and_update();
@@ -111,11 +115,10 @@ impl<S: Lookup> Worker<S> {
             }
         };
         self.draining.set(true);
-        self.accepting.set(false);
-        socket::shut_down(&*listener, Shutdown::Both);
-        // The acceptor only ever fails before its first connection, and then it has ended.
-        let _ = acceptor.await;
-        drop(listener);
+        for acceptor in acceptors {
+            // It only ever fails before its first connection, and then it has ended.
+            let _ = acceptor.await;
+        }
         let patience =
             if phase == Phase::Finish { self.limits.finish_timeout } else { Duration::ZERO };
         self.finish(patience).await
@@ -144,8 +147,9 @@ impl<S: Lookup> Worker<S> {
     }
 
     fn tick(&self) {
+        let last = self.clock.now();
         self.clock.tick();
-        self.counters.timeouts.add(self.registry.sweep());
+        self.registry.sweep(&self.limits, last, &self.counters);
     }
 
     /// Often enough for `date` and to be late by no more than a quarter of the shortest timeout.
@@ -155,7 +159,7 @@ impl<S: Lookup> Worker<S> {
             limits.head_timeout,
             limits.body_timeout,
             limits.idle_timeout,
-            limits.write_stall_timeout,
+            limits.send_window,
             limits.service_timeout,
             limits.linger_timeout,
         ]
@@ -165,24 +169,32 @@ impl<S: Lookup> Worker<S> {
     }
 
     /// Serves a connection that was accepted.
-    pub(super) fn open(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr) {
+    pub(super) fn open(self: &Rc<Self>, socket: SystemSocket, peer: Peer) {
         if self.registry.len() >= self.limits.connections_per_worker {
             self.counters.connections_refused.add(1);
-            let mut reply = Vec::new();
-            let refusal = Refusal::TooManyConnections;
-            let last_headers = |out: &mut Vec<u8>| {
-                self.clock.with_date_line(|date| out.extend_from_slice(date));
-                out.extend_from_slice(CLOSE);
-            };
-            refusal.write(&mut reply, last_headers, false);
-            socket::send_once(&stream, &reply);
-            return;
+            return self.turn_away(&socket, Refusal::TooManyConnections);
+        }
+        if self.clients.as_ref().is_some_and(|clients| !clients.admit(peer)) {
+            self.counters.clients_refused.add(1);
+            return self.turn_away(&socket, Refusal::TooManyOfOneClient);
         }
         self.counters.connections_accepted.add(1);
-        // Fails only where epoll cannot take one more; the stream is closed with the error.
-        if let Ok(socket) = Socket::new(stream, self.on_ring) {
-            monoio::spawn(Connection::new(Rc::clone(self), socket, peer).run());
+        match Socket::new(socket, self.on_ring) {
+            Ok(socket) => drop(monoio::spawn(Open::new(Rc::clone(self), socket, peer).run())),
+            // Only where epoll cannot take one more; the socket is closed with the error.
+            Err(_) => self.clients.iter().for_each(|clients| clients.leave(peer)),
         }
+    }
+
+    fn turn_away(&self, socket: &SystemSocket, refusal: Refusal) {
+        self.counters.response(refusal.status());
+        let mut reply = Vec::new();
+        let last_headers = |out: &mut Vec<u8>| {
+            self.clock.with_date_line(|date| out.extend_from_slice(date));
+            out.extend_from_slice(CLOSE);
+        };
+        refusal.write(&mut reply, last_headers, false);
+        socket::send_once(socket, &reply);
     }
 
     /// Puts a busy task behind the others. A ring does that by itself: each of its operations ends
@@ -200,13 +212,13 @@ impl<S: Lookup> Worker<S> {
     }
 }
 
-enum First<A, B> {
+pub(super) enum First<A, B> {
     Left(A),
     Right(B),
 }
 
-/// Whichever is ready first. The other is dropped, so neither may be an operation on a socket.
-async fn first<A: Future, B: Future>(left: A, right: B) -> First<A::Output, B::Output> {
+/// Whichever is ready first. The other is dropped, so neither may be an operation that moves bytes.
+pub(super) async fn first<A: Future, B: Future>(left: A, right: B) -> First<A::Output, B::Output> {
     let (mut left, mut right) = (pin!(left), pin!(right));
     poll_fn(|context| {
         if let Poll::Ready(output) = left.as_mut().poll(context) {

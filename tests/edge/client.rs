@@ -37,7 +37,11 @@ impl Reply {
 
 impl Client {
     pub(crate) fn connect(addr: SocketAddr) -> Client {
-        let stream = TcpStream::connect(addr).unwrap();
+        Client::over(TcpStream::connect(addr).unwrap())
+    }
+
+    /// A client on a connection that was made elsewhere.
+    pub(crate) fn over(stream: TcpStream) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Client { stream, unread: Vec::new(), pause: Duration::ZERO }
@@ -73,13 +77,7 @@ impl Client {
 
     /// Reads the reply to a request with this method.
     pub(crate) fn reply(&mut self, method: &str) -> Reply {
-        let head_end = loop {
-            if let Some(end) = find(&self.unread, b"\r\n\r\n") {
-                break end + 4;
-            }
-            assert!(self.fill().unwrap() > 0, "closed within a head: {:?}", self.unread);
-        };
-        let head = String::from_utf8(self.unread.drain(..head_end).collect()).unwrap();
+        let head = self.head();
         let status: u16 = head[9..12].parse().unwrap();
         let mut reply = Reply { status, head, body: Vec::new() };
         if method == "HEAD" || matches!(status, 100 | 204 | 304) {
@@ -91,6 +89,17 @@ impl Client {
             None => self.rest().unwrap(),
         };
         reply
+    }
+
+    /// Reads status line and headers.
+    pub(crate) fn head(&mut self) -> String {
+        let head_end = loop {
+            if let Some(end) = find(&self.unread, b"\r\n\r\n") {
+                break end + 4;
+            }
+            assert!(self.fill().unwrap() > 0, "closed within a head: {:?}", self.unread);
+        };
+        String::from_utf8(self.unread.drain(..head_end).collect()).unwrap()
     }
 
     /// Reads a reply with a pause before each piece.
@@ -107,6 +116,11 @@ impl Client {
             assert!(self.fill().unwrap() > 0, "closed within a body");
         }
         self.unread.drain(..length).collect()
+    }
+
+    /// Reads one byte from a server that may have closed already, and forgets it.
+    pub(crate) fn try_take_one(&mut self) {
+        let _ = self.stream.read(&mut [0; 1]);
     }
 
     /// Everything up to the end of the connection.

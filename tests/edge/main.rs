@@ -12,6 +12,7 @@ mod client;
 mod connections;
 mod drain;
 mod framing;
+mod limits;
 mod semantics;
 mod server;
 mod service;

@@ -97,7 +97,7 @@ impl Server {
         let service = serve(calls, Arc::clone(&gate));
         let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let listeners = Listeners::bind(any_port, workers).unwrap();
-        let addr = listeners.local_addr();
+        let addr = listeners.local_addr().unwrap();
         let wall_clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let options = EdgeOptions { driver, limits, wall_clock };
         let snapshot = Arc::new(ArcSwap::from_pointee(site()));
@@ -167,7 +167,7 @@ async fn answer(
             Response::new(Body::from(text))
         }
         "/service/peer" => {
-            let Peer(peer) = request.extensions().get::<Peer>().unwrap();
+            let peer = request.extensions().get::<Peer>().unwrap();
             Response::new(Body::from(peer.to_string()))
         }
         "/service/snapshot" => Response::new(Body::from(snapshot.0.len().to_string())),

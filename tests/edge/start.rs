@@ -29,7 +29,7 @@ fn a_port_in_use_is_named_with_its_remedy() {
 #[test]
 fn both_address_families_are_served_on_the_unspecified_address() {
     let listeners = Listeners::bind("[::]:0".parse().unwrap(), 2).unwrap();
-    let port = listeners.local_addr().port();
+    let port = listeners.local_addr().unwrap().port();
     let _edge = start(DriverChoice::Auto, listeners).unwrap();
     for addr in [format!("127.0.0.1:{port}"), format!("[::1]:{port}")] {
         assert_eq!(Client::connect(addr.parse().unwrap()).get("/").text(), "hello", "{addr}");
@@ -57,7 +57,7 @@ fn where_io_uring_is_forbidden_epoll_serves_and_forcing_io_uring_is_an_error() {
         assert!(report.refused.iter().all(|(_, reason)| reason.contains("not permitted")));
         drop(edge);
         let listeners = any_port(1);
-        let addr = listeners.local_addr();
+        let addr = listeners.local_addr().unwrap();
         let edge = start(DriverChoice::Auto, listeners).unwrap();
         assert_eq!(Client::connect(addr).get("/").text(), "hello");
         drop(edge);

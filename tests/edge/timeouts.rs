@@ -106,7 +106,7 @@ fn a_slow_reader_gets_every_byte() {
 #[test]
 fn a_client_that_does_not_read_is_cut_off() {
     for setup in SETUPS {
-        let limits = Limits { write_stall_timeout: SHORT, ..Limits::default() };
+        let limits = Limits { send_window: SHORT, ..Limits::default() };
         let server = Server::with_limits(setup, limits);
         let mut large = Client::connect(server.addr);
         let mut many = Client::connect(server.addr);
