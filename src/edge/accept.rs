@@ -38,9 +38,9 @@ pub(super) async fn run<S: Lookup>(
         }
         worker.let_others_run().await;
     }
-    // Whoever got through to the listener by now would be cut off with it.
-    accept_batch(&worker, &listener);
     if is_own {
+        // Whoever got through to the listener by now would be cut off with it.
+        accept_batch(&worker, &listener);
         // Closing it is not enough: the ring may hold on to it for a while.
         socket::shut_down(&listener, Shutdown::Both);
     }

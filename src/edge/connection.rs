@@ -141,9 +141,10 @@ impl<S: Lookup> Connection<S> {
             match self.answer() {
                 Next::Read => {
                     self.flush().await?;
-                    if self.open.requests > 0 && self.answered >= self.input.len() {
-                        // Its last reply may have been under way when draining began.
-                        self.heed_draining();
+                    let is_idle = self.open.requests > 0 && self.answered >= self.input.len();
+                    if is_idle && self.worker.finishing.get() {
+                        // Its last reply was under way when idle connections were ended.
+                        self.after = After::Linger;
                     }
                     if self.after == After::Continue {
                         match self.read().await? {

@@ -169,18 +169,22 @@ impl Listeners {
     /// # Safety
     /// The `count` descriptors from 3 on belong to nobody else in this process.
     pub unsafe fn passed(count: u32, workers: usize) -> Result<Listeners, BindError> {
-        let mut listeners = Listeners {
-            local_addr: None,
-            unix_path: None,
-            sockets: (0..workers.max(1)).map(|_| Vec::new()).collect(),
-        };
+        let mut sockets = Vec::new();
+        // All of them first: a descriptor that is made meanwhile takes the lowest number that is free, which may be one
+        // of those that were promised and are not there.
         for fd in (Self::FIRST_PASSED..).take(count as usize) {
             // SAFETY: so promises the caller, for an open one; one that is not open fails the check and is left alone.
             let socket = unsafe { take_passed(fd) }
                 .map_err(|problem| BindError::Activation { fd, problem })?;
-            if listeners.local_addr.is_none() {
-                listeners.local_addr = socket.local_addr().ok().and_then(|addr| addr.as_socket());
-            }
+            sockets.push(socket);
+        }
+        let local_addr = |socket: &Socket| socket.local_addr().ok()?.as_socket();
+        let mut listeners = Listeners {
+            local_addr: sockets.iter().find_map(local_addr),
+            unix_path: None,
+            sockets: (0..workers.max(1)).map(|_| Vec::new()).collect(),
+        };
+        for (socket, fd) in sockets.into_iter().zip(Self::FIRST_PASSED..) {
             let fail =
                 |source: io::Error| BindError::Activation { fd, problem: source.to_string() };
             listeners.share(socket, false).map_err(fail)?;

@@ -195,10 +195,11 @@ impl Edge {
     /// be cut off all the same.
     ///
     /// For `serve_for`, connections are still accepted and requests answered, because whoever sends
-    /// them may not know yet; idle connections are closed and each reply says `connection: close`. It takes that long
+    /// them may not know yet; each reply says `connection: close`. An idle connection stays until then, since its next
+    /// request may be on the way. It takes that long
     /// even where no connection is open: a load balancer that has not asked yet whether this host is ready would
     /// send the next one here.
-    /// Then nothing is accepted any more, and what is in flight has [`Limits::finish_timeout`].
+    /// Then nothing is accepted any more, idle connections are closed, and what is in flight has [`Limits::finish_timeout`].
     /// Blocks its thread meanwhile; the service plane has to go on working on others.
     pub fn drain(mut self, serve_for: Duration) -> usize {
         self.phase.send_replace(Phase::Drain);

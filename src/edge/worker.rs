@@ -64,7 +64,10 @@ pub(super) struct Worker<S> {
     pub(super) path_scratch: RefCell<Vec<u8>>,
     /// Requests that are at the service plane now.
     pub(super) calls: Cell<usize>,
+    /// Whether each reply is to be the last of its connection.
     pub(super) draining: Cell<bool>,
+    /// Whether a connection is to end as soon as it is idle.
+    pub(super) finishing: Cell<bool>,
     on_ring: bool,
 }
 
@@ -83,6 +86,7 @@ impl<S: Lookup> Worker<S> {
             path_scratch: RefCell::default(),
             calls: Cell::new(0),
             draining: Cell::new(false),
+            finishing: Cell::new(false),
             on_ring: parts.on_ring,
         })
     }
@@ -100,11 +104,7 @@ impl<S: Lookup> Worker<S> {
             let phase = *phases.borrow_and_update();
             match phase {
                 Phase::Serve => {}
-                Phase::Drain => {
-                    if !self.draining.replace(true) {
-                        self.registry.end_idle(Idle::AfterAnswer);
-                    }
-                }
+                Phase::Drain => self.draining.set(true),
                 Phase::Finish | Phase::Abort => break phase,
             }
             match first(phases.changed(), monoio::time::sleep(tick)).await {
@@ -126,13 +126,20 @@ impl<S: Lookup> Worker<S> {
 
     /// Waits for the connections to end and cuts what is left.
     async fn finish(&self, patience: Duration) -> usize {
+        self.finishing.set(true);
+        self.registry.end_idle(Idle::AfterAnswer);
+        let for_fresh = patience.min(Self::FIRST_REQUEST);
+        self.wait_until_empty(for_fresh).await;
         self.registry.end_idle(Idle::Any);
-        self.wait_until_empty(patience).await;
+        self.wait_until_empty(patience - for_fresh).await;
         let in_flight = self.registry.cut_all();
         // Their tasks only have to notice; nothing waits for the client any more.
         self.wait_until_empty(Self::NOTICE).await;
         in_flight
     }
+
+    /// For the first request of a client that has only just connected.
+    const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
     const NOTICE: Duration = Duration::from_secs(5);
 

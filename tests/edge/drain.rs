@@ -57,7 +57,8 @@ fn requests_are_served_while_draining_and_each_reply_says_close() {
             sender.send(()).unwrap();
             cut
         });
-        // Closed at the beginning of the drain, so from here on it is draining.
+        // It goes on asking and is told so when the drain begins; nothing is taken out of its hands before.
+        until(|| early.get("/page").header("connection") == Some("close"));
         assert!(early.is_closed());
         // It connected before and has not asked yet: its first request is still answered.
         assert_eq!(fresh.get("/page").header("connection"), Some("close"), "{setup:?}");

@@ -13,6 +13,8 @@ mod connections;
 mod drain;
 mod framing;
 mod limits;
+mod listeners;
+mod seccomp;
 mod semantics;
 mod server;
 mod service;

@@ -92,11 +92,14 @@ impl Server {
     }
 
     pub(crate) fn with_limits((driver, workers): (DriverChoice, usize), limits: Limits) -> Server {
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Server::on(Listeners::bind(any_port, workers).unwrap(), driver, limits)
+    }
+
+    pub(crate) fn on(listeners: Listeners, driver: DriverChoice, limits: Limits) -> Server {
         let (sender, calls) = mpsc::channel(limits.service_calls);
         let gate = Arc::new(Semaphore::new(0));
         let service = serve(calls, Arc::clone(&gate));
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let listeners = Listeners::bind(any_port, workers).unwrap();
         let addr = listeners.local_addr().unwrap();
         let wall_clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let options = EdgeOptions { driver, limits, wall_clock };

@@ -14,6 +14,7 @@ use pilar_host::http::{CachePolicy, Resource};
 use tokio::sync::mpsc;
 
 use super::client::Client;
+use super::seccomp;
 use super::server::{SETUPS, Server};
 
 #[test]
@@ -49,7 +50,8 @@ fn the_driver_in_use_is_reported() {
 fn where_io_uring_is_forbidden_epoll_serves_and_forcing_io_uring_is_an_error() {
     // The filter holds for the thread that sets it and for those that it starts.
     thread::spawn(|| {
-        forbid_io_uring();
+        // As the default seccomp profiles of container engines do.
+        seccomp::refuse(libc::SYS_io_uring_setup, None, libc::EPERM);
         let edge = start(DriverChoice::Auto, any_port(2)).unwrap();
         let report = edge.driver().clone();
         assert_eq!(report.setup, Setup::Epoll);
@@ -89,26 +91,4 @@ fn start(driver: DriverChoice, listeners: Listeners) -> Result<Edge, EdgeError> 
     let options = EdgeOptions { driver, ..EdgeOptions::new(|| SystemTime::UNIX_EPOCH) };
     let snapshot = Arc::new(ArcSwap::from_pointee(Hello(hello)));
     Edge::start(listeners, options, snapshot, mpsc::channel(1).0)
-}
-
-/// What the default seccomp profiles of container engines do: `io_uring_setup` gives `EPERM`.
-fn forbid_io_uring() {
-    const LOAD_SYSCALL: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let step = |code, jt, k| libc::sock_filter { code, jt, jf: 0, k };
-    let mut steps = [
-        step(LOAD_SYSCALL, 0, 0),
-        // To the last step if it is io_uring_setup, otherwise to the next.
-        step(JUMP_IF_EQUAL, 1, libc::SYS_io_uring_setup as u32),
-        step(RETURN, 0, libc::SECCOMP_RET_ALLOW),
-        step(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-    ];
-    let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
-    // SAFETY: both calls only read their arguments, which outlive them.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let mode = libc::SECCOMP_MODE_FILTER;
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program), 0);
-    }
 }

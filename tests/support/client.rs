@@ -2,16 +2,23 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::PATIENCE;
 
+/// What both kinds of connection have.
+trait Bytes: io::Read + io::Write + std::fmt::Debug + Send {}
+
+impl<T: io::Read + io::Write + std::fmt::Debug + Send> Bytes for T {}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Bytes>,
     received: Vec<u8>,
 }
 
@@ -35,7 +42,14 @@ impl Client {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, received: Vec::new() })
+        Ok(Self { stream: Box::new(stream), received: Vec::new() })
+    }
+
+    pub(crate) fn connect_to_unix(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self { stream: Box::new(stream), received: Vec::new() })
     }
 
     /// Sends a request without waiting for its reply.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -14,6 +15,7 @@ use serde_json::Value;
 use super::tree::Tree;
 use super::{Client, PATIENCE, Process, Reply, wait_for};
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pilar-host");
 const SHELL: &str = "/bin/sh";
 const UNSHARE: &str = "/usr/bin/unshare";
 const NSENTER: &str = "/usr/bin/nsenter";
@@ -47,7 +49,7 @@ impl Setup {
 
     /// A host without artifacts and keys.
     pub(crate) fn bare() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pilar-host"));
+        let mut command = Command::new(PROGRAM);
         command.env_clear().stdin(Stdio::null());
         Self { command, link: None }
             .with("HOST_BIND", "127.0.0.1")
@@ -76,10 +78,9 @@ impl Setup {
         if rustix::process::geteuid().is_root() {
             // The build may lie in a directory that is root's alone.
             let reachable = std::env::temp_dir().join(format!("pilar-host-{}", std::process::id()));
-            let built = env!("CARGO_BIN_EXE_pilar-host");
-            let linked = std::fs::hard_link(built, &reachable);
+            let linked = std::fs::hard_link(PROGRAM, &reachable);
             linked
-                .or_else(|_| std::fs::copy(built, &reachable).map(drop))
+                .or_else(|_| std::fs::copy(PROGRAM, &reachable).map(drop))
                 .expect("a reachable host");
             let mut command = Command::new(&reachable);
             command.env_clear().stdin(Stdio::null()).gid(65534).uid(65534);
@@ -107,7 +108,29 @@ impl Setup {
         );
         let mut command = in_namespace();
         let script = format!("{set_limit} && exec \"$0\"");
-        command.args([SHELL, "-c", &script, env!("CARGO_BIN_EXE_pilar-host")]);
+        command.args([SHELL, "-c", &script, PROGRAM]);
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.command = command;
+        self
+    }
+
+    /// Passes it a socket as a service manager does (sd_listen_fds(3)).
+    pub(crate) fn passing(self, socket: OwnedFd) -> Self {
+        let script = "LISTEN_PID=$$ LISTEN_FDS=${LISTEN_FDS-1} exec \"$0\" 3<&0 </dev/null";
+        let mut setup = self.through_shell(script);
+        setup.command.stdin(socket);
+        setup
+    }
+
+    /// Lets it have this many open files at the most.
+    pub(crate) fn with_few_descriptors(self, count: usize) -> Self {
+        self.through_shell(&format!("ulimit -n {count} && exec \"$0\""))
+    }
+
+    /// Starts it with a script, for which it is `$0`.
+    fn through_shell(mut self, script: &str) -> Self {
+        let mut command = Command::new(SHELL);
+        command.env_clear().stdin(Stdio::null()).args(["-c", script, PROGRAM]);
         command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         self.command = command;
         self
@@ -218,6 +241,29 @@ impl Host {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the host is there");
+    }
+
+    /// How many files it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        let directory = format!("/proc/{}/fd", self.child.id());
+        std::fs::read_dir(directory).expect("the host is there").count()
+    }
+
+    /// How often its threads gave up the processor so far, be it to wait.
+    pub(crate) fn context_switches(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let statuses = tasks.expect("the host is there").map(|task| {
+            std::fs::read_to_string(task.expect("a task").path().join("status")).unwrap_or_default()
+        });
+        statuses
+            .flat_map(|status| {
+                let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
+                lines
+                    .map(|line| line.rsplit('\t').next().unwrap_or_default().parse::<u64>())
+                    .collect::<Vec<_>>()
+            })
+            .map(|count| count.expect("a number"))
+            .sum()
     }
 
     /// Ends what [`Setup::refused_watches`] began.
