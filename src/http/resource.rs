@@ -243,7 +243,8 @@ pub struct ResourceBuilder {
 }
 
 impl ResourceBuilder {
-    /// Adds a header to every reply, 304 included.
+    /// Adds a header to every reply. A 304 has it too, unless it is `link`: whoever keeps the reply keeps what
+    /// it announces, which is most of a page's head (RFC 9110 §15.4.5).
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, ResourceError> {
         let invalid = || ResourceError::InvalidHeader { name: name.to_owned() };
         let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
@@ -324,6 +325,9 @@ impl ResourceBuilder {
             push(&mut head, header::ACCEPT_RANGES, b"bytes");
         }
         self.finish_head(&mut head, etag.as_ref());
+        for (name, value) in self.headers.iter().filter(|(name, _)| name == header::LINK) {
+            push(&mut head, name.clone(), value.as_bytes());
+        }
         let mut not_modified_head = self.start_head(StatusCode::NOT_MODIFIED);
         self.finish_head(&mut not_modified_head, etag.as_ref());
         Representation {
@@ -350,7 +354,7 @@ impl ResourceBuilder {
             push(head, header::VARY, header::ACCEPT_ENCODING.as_str().as_bytes());
         }
         push(head, header::X_CONTENT_TYPE_OPTIONS, b"nosniff");
-        for (name, value) in &self.headers {
+        for (name, value) in self.headers.iter().filter(|(name, _)| name != header::LINK) {
             push(head, name.clone(), value.as_bytes());
         }
     }
@@ -462,6 +466,20 @@ mod tests {
                 representation.etag().unwrap().as_str()
             )
         );
+    }
+
+    #[test]
+    fn a_304_does_not_announce_again() {
+        let link = "</a.css>; rel=preload; as=style";
+        let page = Resource::builder(StatusCode::OK, "text/html", CachePolicy::Revalidate)
+            .header("link", link)
+            .unwrap()
+            .identity(Bytes::new(), None)
+            .build()
+            .unwrap();
+        let [only] = page.representations() else { panic!("one representation") };
+        assert!(text(only.head()).ends_with(&format!("\r\nlink: {link}\r\n")));
+        assert!(!text(only.not_modified_head()).contains("link"));
     }
 
     #[test]
