@@ -24,22 +24,30 @@ use support::{Host, Setup};
 /// A kind of reply and a note that REDbot has on it.
 type Finding = (String, String);
 
-/// Bytes that start as files of the kind do, for readers who look.
-const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0";
-const WOFF2: &[u8] = b"wOF2\0\x01\0\0";
+/// Longer than the part of a file that REDbot asks for.
+fn long(start: &[u8]) -> Vec<u8> {
+    let numbers = (0..1000).flat_map(|number| format!(" {number}").into_bytes());
+    start.iter().copied().chain(numbers).collect()
+}
 
 fn tree() -> (Tree, Version) {
-    let script = "export const words = 'the same words again and again';\n".repeat(200);
+    let script = long(b"export {} //");
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-    gzip.write_all(script.as_bytes()).unwrap();
+    gzip.write_all(&script).unwrap();
     let feature = Version::domain("notes", "1.0.0", "/notes")
-        .with_file("large.js", script)
+        .with_file("entry.js", script.clone())
+        .with_file("large.js", script.clone())
         .with_file("large.js.gz", gzip.finish().unwrap())
-        .with_file("entry.js.map", "{\"version\":3,\"sources\":[],\"mappings\":\"\"}")
-        .with_file("logo.png", PNG)
-        .with_file("text.woff2", WOFF2)
-        .with_file("help.html", "<!DOCTYPE html><title>Help</title><p>Help\n");
+        .with_file("style.css", long(b"a {} /*"))
+        .with_file("entry.js.map", long(br#"{"version":3,"sources":[],"mappings":""}"#))
+        .with_file(
+            "logo.png",
+            long(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0"),
+        )
+        .with_file("text.woff2", long(b"wOF2\0\x01\0\0"))
+        .with_file("help.html", long(b"<!DOCTYPE html><title>Help</title><p>Help"));
     let shared = Version::facet("_shared", "1.0.0")
+        .with_file("entry.js", script)
         .with_field("featureType", json!("shared"))
         .with_field("packages", json!({ "notes": { "file": "entry.js", "version": "1.0.0" } }));
     let tree = Tree::new();
