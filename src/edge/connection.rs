@@ -4,9 +4,10 @@ use std::io;
 use std::net::Shutdown;
 use std::rc::Rc;
 
-use super::answer::{After, Asked, ChunkedBody, Next};
+use super::answer::{After, ChunkedBody, Next};
 use super::buffers::Buffers;
 use super::refusal::Refusal;
+use super::reply::Asked;
 use super::socket::{self, Socket};
 use super::watch::Watch;
 use super::worker::Worker;

@@ -12,6 +12,7 @@ mod driver;
 mod limits;
 mod listen;
 mod refusal;
+mod reply;
 mod service;
 mod socket;
 mod watch;

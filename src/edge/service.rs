@@ -13,9 +13,10 @@ use http_body::Body as _;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::sync::{mpsc, oneshot};
 
-use super::answer::{After, Asked};
+use super::answer::After;
 use super::connection::Connection;
 use super::refusal::Refusal;
+use super::reply::{self, Asked};
 use super::watch::Waited;
 use super::worker::Worker;
 use super::{Lookup, Peer};
@@ -260,7 +261,7 @@ impl<S: Lookup> Connection<S> {
             // Writing into a vector cannot fail.
             let _ = write!(self.out, "{:x}\r\n", data.len());
         }
-        if data.len() > super::answer::MOST_COPIED {
+        if data.len() > reply::MOST_COPIED {
             self.send_body(data).await?;
             self.reserve_out();
         } else {
@@ -269,7 +270,7 @@ impl<S: Lookup> Connection<S> {
         if chunked {
             self.out.extend_from_slice(b"\r\n");
         }
-        if self.out.len() >= super::answer::ENOUGH_TO_SEND {
+        if self.out.len() >= reply::ENOUGH_TO_SEND {
             self.flush().await?;
         }
         Ok(())

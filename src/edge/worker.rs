@@ -13,7 +13,6 @@ use socket2::Socket as SystemSocket;
 use tokio::sync::{mpsc, watch};
 
 use super::accept;
-use super::answer::CLOSE;
 use super::buffers::Buffers;
 use super::clients::Clients;
 use super::clock::Clock;
@@ -22,6 +21,7 @@ use super::counters::WorkerCounters;
 use super::limits::Limits;
 use super::listen::Listener;
 use super::refusal::Refusal;
+use super::reply::{CLOSE, MOST_COPIED};
 use super::service::ServiceCall;
 use super::socket::{self, Socket};
 use super::watch::{Idle, Registry};
@@ -75,7 +75,7 @@ impl<S: Lookup> Worker<S> {
     pub(super) fn new(parts: Parts<S>) -> Rc<Worker<S>> {
         Rc::new(Worker {
             inputs: Buffers::new(parts.limits.head.head_bytes.max(Buffers::CAPACITY)),
-            outputs: Buffers::new(2 * super::answer::MOST_COPIED + Buffers::CAPACITY),
+            outputs: Buffers::new(2 * MOST_COPIED + Buffers::CAPACITY),
             limits: parts.limits,
             clock: Rc::new(Clock::new(parts.wall_clock)),
             snapshot: parts.snapshot,
