@@ -10,7 +10,7 @@ use pilar_artifact::select::Outcome;
 use pilar_artifact::verify::Report;
 use tokio::sync::watch;
 
-use crate::catalog::{Catalog, FeatureState, Now, Settings, Standing};
+use crate::catalog::{Catalog, FeatureState, Now, Progress, Settings, Standing};
 use crate::http::ResourceError;
 use crate::shell::{Sdk, Site};
 use crate::snapshot::Snapshot;
@@ -84,6 +84,27 @@ impl Control {
             self.id.send_replace(id);
         }
         Ok(())
+    }
+
+    /// Loads a few listed versions for pages that are still open, and swaps in a snapshot that has them once
+    /// there are no more. Comes after a refresh, so that what serves does not wait for it. Returns whether there
+    /// is more to do; blocks like a refresh.
+    ///
+    /// # Errors
+    /// [`RefreshError`]; the current snapshot stays.
+    pub fn keep_listed(&mut self) -> Result<bool, RefreshError> {
+        let now = (self.clock)();
+        match self.catalog.load_listed(now) {
+            Progress::More => return Ok(true),
+            Progress::Done(None) => {}
+            Progress::Done(Some(contents)) => {
+                let count = contents.retained.len();
+                let next = Snapshot::build(contents, &self.sdk, &self.site, now.wall)?;
+                self.current.store(Arc::new(next));
+                tracing::info!(count, "versions that do not serve stay reachable");
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use pilar_artifact::Limits;
 use pilar_host::catalog::{Now, Settings, Watching, watch};
 use pilar_host::config::{self, Checked, Config};
-use pilar_host::control::Control;
+use pilar_host::control::{Control, RefreshError};
 use pilar_host::edge::{BindError, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
 use pilar_host::service::{self, Host};
@@ -270,24 +270,39 @@ async fn refreshing(
     if let Some(artifacts_dir) = watched {
         tokio::spawn(watch(artifacts_dir, changed, watching, RESCAN));
     }
+    let mut more_to_keep = true;
     loop {
         tokio::select! {
+            biased;
             Some(()) = changes.recv() => {}
             Some(()) = hangup.recv() => tracing::info!("refresh asked for by SIGHUP"),
+            // A few at a time, so that a change never waits for all of them.
+            () = std::future::ready(()), if more_to_keep => {
+                more_to_keep = blocking(&control, &host, Control::keep_listed).await.unwrap_or(false);
+                continue;
+            }
             else => return,
         }
-        refresh(&control, &host).await;
+        if blocking(&control, &host, Control::refresh).await.is_some() {
+            host.refresh_error.store(Arc::default());
+        }
+        more_to_keep = true;
     }
 }
 
-async fn refresh(control: &Arc<Mutex<Control>>, host: &Arc<Host>) {
+/// Runs something that blocks; an error is noted and what serves goes on.
+async fn blocking<T: Send + 'static>(
+    control: &Arc<Mutex<Control>>,
+    host: &Arc<Host>,
+    action: fn(&mut Control) -> Result<T, RefreshError>,
+) -> Option<T> {
     let control = control.clone();
     let outcome = tokio::task::spawn_blocking(move || {
-        control.lock().unwrap_or_else(PoisonError::into_inner).refresh()
+        action(&mut control.lock().unwrap_or_else(PoisonError::into_inner))
     })
     .await;
     let error = match outcome {
-        Ok(Ok(())) => String::new(),
+        Ok(Ok(done)) => return Some(done),
         Ok(Err(error)) => {
             tracing::error!(code = error.code(), "refresh failed; what serves goes on: {error}");
             error.to_string()
@@ -298,4 +313,5 @@ async fn refresh(control: &Arc<Mutex<Control>>, host: &Arc<Host>) {
         }
     };
     host.refresh_error.store(Arc::new(error));
+    None
 }

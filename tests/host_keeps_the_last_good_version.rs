@@ -1,5 +1,5 @@
 //! What serves goes on serving, whatever happens to the directory: upgrades lose no request, damage reaches no
-//! browser, and pages that were loaded before an upgrade keep their files.
+//! browser.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +14,7 @@ mod support;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use pilar_artifact::operations::{Operation, Window};
+use pilar_artifact::operations::Operation;
 use rustix::process::Signal;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -255,38 +255,6 @@ fn no_write_to_the_directory_reaches_a_browser() {
         done.store(true, Ordering::Relaxed);
     });
     assert_eq!(host.serving("notes").as_deref(), Some("1.0.0"));
-}
-
-#[test]
-fn a_page_from_before_an_upgrade_keeps_its_files() {
-    let tree = Tree::keeping(Window { keep: 0 });
-    tree.publish(&feature("1.0.0"));
-    let host = watching(&tree).start();
-    tree.publish(&feature("1.1.0"));
-    host.wait_until_serving("notes", "1.1.0");
-    // Neither the index nor the disk know of it any more.
-    fs::remove_dir_all(tree.path("notes/1.0.0")).unwrap();
-    tree.publish(&feature("1.2.0"));
-    host.wait_until_serving("notes", "1.2.0");
-    for version in ["1.0.0", "1.1.0"] {
-        for (name, bytes) in &feature(version).files {
-            let reply = host.get(&feature(version).url(name));
-            assert_eq!((reply.status, &reply.body), (200, bytes), "{version} {name}");
-        }
-    }
-}
-
-#[test]
-fn retention_ends_where_its_time_or_its_room_does() {
-    for (name, value) in [("FEATURE_RETAIN_SECONDS", "0"), ("FEATURE_RETAIN_MAX_BYTES", "1000")] {
-        let tree = Tree::keeping(Window { keep: 0 });
-        tree.publish(&feature("1.0.0"));
-        let host = watching(&tree).with(name, value).start();
-        tree.publish(&feature("1.1.0"));
-        host.wait_until_serving("notes", "1.1.0");
-        assert_eq!(host.get(&feature("1.0.0").url("entry.js")).status, 404, "{name}");
-        assert_eq!(host.get(&feature("1.1.0").url("entry.js")).status, 200, "{name}");
-    }
 }
 
 #[test]

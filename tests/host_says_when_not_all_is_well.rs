@@ -278,7 +278,7 @@ impl At {
             keys: TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits).unwrap(),
             host_version: "1.0.0".parse().unwrap(),
             limits,
-            retain: Retain { time: Duration::ZERO, bytes: 0 },
+            retain: Retain { time: Duration::ZERO, bytes: 0, listed: 0 },
         };
         let site = Site {
             host_version: "1.0.0".to_owned(),

@@ -17,6 +17,9 @@ use support::tree::{Tree, Version};
 const CONNECTIONS: usize = 32;
 const SECONDS: u64 = 2;
 
+/// A path, the status of its reply, and the headers to ask with.
+type Kind<'a> = (&'a str, u16, &'a [(&'a str, &'a str)]);
+
 #[test]
 fn two_load_generators_at_once_meet_no_error_on_any_kind_of_reply() {
     let tree = Tree::new();
@@ -27,7 +30,7 @@ fn two_load_generators_at_once_meet_no_error_on_any_kind_of_reply() {
         let asset = feature.url("entry.js");
         let etag = host.get(&asset).header("etag").unwrap().to_owned();
         let unchanged = [("if-none-match", etag.as_str())];
-        let kinds: [(&str, u16, &[(&str, &str)]); 4] = [
+        let kinds: [Kind<'_>; 4] = [
             (&asset, 200, &[]),
             (&asset, 304, &unchanged),
             ("/notes", 200, &[("accept-encoding", "gzip, br, zstd")]),

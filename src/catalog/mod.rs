@@ -5,6 +5,7 @@
 
 mod discover;
 mod imports;
+mod listed;
 mod load;
 mod memory;
 mod retain;
@@ -21,20 +22,23 @@ use std::time::Instant;
 use jiff::Timestamp;
 use pilar_artifact::index::IndexEntry;
 use pilar_artifact::manifest::{FeatureType, Mount};
-use pilar_artifact::select::{Outcome, select};
+use pilar_artifact::select::select;
 use pilar_artifact::verify::{self, Context};
 use pilar_artifact::{FeatureId, Limits, Manifest, ReleaseIndex, TrustedKeys};
 use pilar_store::FeatureDir;
 use rayon::prelude::*;
 use semver::Version;
 
+pub use listed::Progress;
 pub use load::{Asset, LoadedVersion};
 pub(crate) use load::{imports_of, is_module};
+pub use retain::RetainedVersion;
 pub use seal::SealedFile;
 pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, KeyExpired, Standing};
 pub use watch::{Watching, watch};
 
 use crate::config::Retain;
+use listed::Listed;
 use memory::Memory;
 use retain::Retained;
 
@@ -59,6 +63,7 @@ pub struct Catalog {
     settings: Settings,
     features: BTreeMap<FeatureId, FeatureState>,
     retained: Retained,
+    listed: Listed,
     memory: Memory,
     ignored: Vec<Ignored>,
 }
@@ -68,8 +73,8 @@ pub struct Catalog {
 pub struct Contents {
     /// Every feature, the shared set included.
     pub features: BTreeMap<FeatureId, FeatureState>,
-    /// Versions that no longer serve but stay reachable, the latest first.
-    pub retained: Vec<Arc<LoadedVersion>>,
+    /// Versions that do not serve but stay reachable: those that served the latest first, then listed ones.
+    pub retained: Vec<RetainedVersion>,
     /// What in the artifacts directory is no feature.
     pub ignored: Vec<Ignored>,
 }
@@ -83,6 +88,17 @@ pub struct Now {
     pub monotonic: Instant,
 }
 
+impl Settings {
+    fn context(&self, now: Now) -> Context<'_> {
+        Context {
+            keys: &self.keys,
+            now: now.wall,
+            host_version: Some(&self.host_version),
+            limits: self.limits,
+        }
+    }
+}
+
 impl Catalog {
     /// A catalog that knows nothing yet.
     pub fn new(settings: Settings) -> Self {
@@ -90,6 +106,7 @@ impl Catalog {
             settings,
             features: BTreeMap::new(),
             retained: Retained::default(),
+            listed: Listed::default(),
             memory: Memory::default(),
             ignored: Vec::new(),
         }
@@ -101,12 +118,7 @@ impl Catalog {
     /// What the operating system says of the artifacts directory itself; everything stays as it was.
     pub fn refresh(&mut self, now: Now) -> io::Result<Contents> {
         let (ids, not_features) = discover::discover(&self.settings.artifacts_dir)?;
-        let context = Context {
-            keys: &self.settings.keys,
-            now: now.wall,
-            host_version: Some(&self.settings.host_version),
-            limits: self.settings.limits,
-        };
+        let context = self.settings.context(now);
         // Only a name that is gone takes a feature out: a link in its place is more likely a mistake.
         let known = |ignored: &Ignored| {
             ignored.name.parse().ok().filter(|id| self.features.contains_key(id))
@@ -124,18 +136,26 @@ impl Catalog {
         for (state, index) in looks {
             if let Some(index) = index {
                 self.memory.remember(&index);
+                self.listed.update(index);
             }
             features.insert(state.id.clone(), state);
         }
+        self.listed.keep_only(|id| features.contains_key(id));
         settle_conflicts(&mut features, &self.features);
-        self.retire(&features, now.monotonic);
+        self.retire(&features, now);
         self.features = features;
         self.ignored = ignored;
-        Ok(Contents {
+        self.listed.unpublished = false;
+        Ok(self.contents())
+    }
+
+    /// What a snapshot of this moment is built from.
+    fn contents(&self) -> Contents {
+        Contents {
             features: self.features.clone(),
-            retained: self.retained.versions().cloned().collect(),
+            retained: self.retained.versions().to_vec(),
             ignored: self.ignored.clone(),
-        })
+        }
     }
 
     /// The state of a feature now, and its index where that is verified.
@@ -212,35 +232,26 @@ impl Catalog {
         let picked = self.features.get(id).and_then(|state| state.picked.as_ref());
         picked
             .into_iter()
-            .chain(self.retained.versions())
+            .chain(self.retained.versions().iter().map(|kept| &kept.version))
             .find(|loaded| loaded.manifest.id == *id && loaded.is_meant_by(entry))
             .cloned()
     }
 
     /// Retains what no longer serves, and lets go of what must not be served any more.
-    fn retire(&mut self, features: &BTreeMap<FeatureId, FeatureState>, now: Instant) {
+    fn retire(&mut self, features: &BTreeMap<FeatureId, FeatureState>, now: Now) {
         for (id, before) in &self.features {
             let Some(old) = before.serving() else { continue };
             let new = features.get(id).and_then(FeatureState::serving);
             if new.is_none_or(|new| new.manifest_sha256 != old.manifest_sha256) {
-                self.retained.push(old.clone(), now);
+                self.retained.retire(old.clone(), now);
             }
         }
         for loaded in features.values().filter_map(FeatureState::serving) {
             self.retained.remove(loaded);
         }
-        self.retained.prune(self.settings.retain, now, |loaded| is_revoked(loaded, features));
+        self.retained
+            .prune(self.settings.retain, now.monotonic, |loaded| self.listed.listing(loaded));
     }
-}
-
-/// Whether the index takes the version back.
-fn is_revoked(loaded: &LoadedVersion, features: &BTreeMap<FeatureId, FeatureState>) -> bool {
-    features.get(&loaded.manifest.id).is_some_and(|state| {
-        state.attempts.iter().any(|attempt| {
-            attempt.version == loaded.manifest.version
-                && matches!(attempt.outcome, Outcome::Revoked { .. })
-        })
-    })
 }
 
 /// A feature whose index cannot be trusted goes on with what it had (contract §6).

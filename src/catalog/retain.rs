@@ -1,52 +1,116 @@
-//! Versions that no longer serve, for pages that were loaded before (contract §6, skew protection).
+//! Versions that do not serve and stay reachable, for pages that were loaded with them (contract §6, skew
+//! protection): those that served a while ago in this process, and those that the index lists, since another
+//! replica may have served them.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::Now;
 use super::load::LoadedVersion;
 use crate::config::Retain;
 
-/// Versions that stopped serving, the latest first.
+/// Versions in memory that do not serve: those that served the latest first, then those that are only listed,
+/// the nearest to what serves first.
 #[derive(Debug, Default)]
 pub(super) struct Retained {
-    versions: Vec<(Arc<LoadedVersion>, Instant)>,
+    versions: Vec<RetainedVersion>,
+}
+
+/// A version that does not serve and stays reachable.
+#[derive(Debug, Clone)]
+pub struct RetainedVersion {
+    /// The version.
+    pub version: Arc<LoadedVersion>,
+    /// When it stopped serving, if it served in this process.
+    pub served_until: Option<Now>,
+}
+
+/// What the index of a version's feature has to say of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// It must not be served to anybody.
+    Forbidden,
+    /// Nothing.
+    Unlisted,
+    /// It is listed, this many places from the released one.
+    Listed(usize),
 }
 
 impl Retained {
     /// Takes a version that has just stopped serving.
-    pub(super) fn push(&mut self, version: Arc<LoadedVersion>, now: Instant) {
+    pub(super) fn retire(&mut self, version: Arc<LoadedVersion>, now: Now) {
         self.remove(&version);
-        self.versions.insert(0, (version, now));
+        self.versions.push(RetainedVersion { version, served_until: Some(now) });
+    }
+
+    /// Takes a version that is only listed.
+    pub(super) fn add_listed(&mut self, version: Arc<LoadedVersion>) {
+        self.versions.push(RetainedVersion { version, served_until: None });
     }
 
     /// Forgets a version, because it serves again.
     pub(super) fn remove(&mut self, version: &LoadedVersion) {
-        self.versions.retain(|(kept, _)| !is_same(kept, version));
+        self.versions.retain(|kept| !is_same(&kept.version, version));
     }
 
-    /// Drops what is older than allowed, or did not fit beside younger ones, or must not be served.
+    /// Drops what must not be served, what is neither young nor listed, and what has no room beside those that
+    /// come before it.
     pub(super) fn prune(
         &mut self,
         policy: Retain,
         now: Instant,
-        forbidden: impl Fn(&LoadedVersion) -> bool,
+        listing: impl Fn(&LoadedVersion) -> Listing,
     ) {
-        let mut left = policy.bytes;
-        self.versions.retain(|(version, since)| {
-            let young = now.saturating_duration_since(*since) <= policy.time;
-            let fits = version.bytes <= left;
-            let keep = policy.time > Duration::ZERO && young && fits && !forbidden(version);
-            if keep {
-                left -= version.bytes;
+        let mut ranked: Vec<(Rank, RetainedVersion)> = self
+            .versions
+            .drain(..)
+            .filter_map(|kept| {
+                let listing = listing(&kept.version);
+                let since = kept.served_until.map(|since| since.monotonic);
+                let age = since.map(|since| now.saturating_duration_since(since));
+                let rank = match (listing, age) {
+                    (Listing::Forbidden, _) => return None,
+                    (_, Some(age)) if !policy.time.is_zero() && age <= policy.time => {
+                        Rank::Served(Reverse(since))
+                    }
+                    (Listing::Listed(place), _) => Rank::Listed(place),
+                    (Listing::Unlisted, _) => return None,
+                };
+                Some((rank, kept))
+            })
+            .collect();
+        // Stable, so that among equals the order of ids and versions stays.
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let (mut bytes, mut listed) = (policy.bytes, policy.listed);
+        for (rank, kept) in ranked {
+            let has_place = matches!(rank, Rank::Served(_)) || listed > 0;
+            if kept.version.bytes > bytes || !has_place {
+                continue;
             }
-            keep
-        });
+            bytes -= kept.version.bytes;
+            listed -= usize::from(matches!(rank, Rank::Listed(_)));
+            self.versions.push(kept);
+        }
     }
 
-    /// The versions, the latest first.
-    pub(super) fn versions(&self) -> impl Iterator<Item = &Arc<LoadedVersion>> {
-        self.versions.iter().map(|(version, _)| version)
+    /// The versions, in their order.
+    pub(super) fn versions(&self) -> &[RetainedVersion] {
+        &self.versions
     }
+
+    /// Bytes and places that listed versions can still have.
+    pub(super) fn room(&self, policy: Retain) -> (u64, usize) {
+        let bytes = self.versions.iter().map(|kept| kept.version.bytes).sum();
+        let listed = self.versions.iter().filter(|kept| kept.served_until.is_none()).count();
+        (policy.bytes.saturating_sub(bytes), policy.listed.saturating_sub(listed))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Served(Reverse<Option<Instant>>),
+    Listed(usize),
 }
 
 fn is_same(one: &LoadedVersion, other: &LoadedVersion) -> bool {

@@ -75,6 +75,9 @@ pub struct Retain {
     pub time: Duration,
     /// `FEATURE_RETAIN_MAX_BYTES`.
     pub bytes: u64,
+    /// How many versions that are only listed are kept as well: `FALLBACK_CACHE_MAX_ENTRIES`, or none without
+    /// `FALLBACK_CACHE_ENABLED`.
+    pub listed: usize,
 }
 
 /// A configuration, and what its reader should know about it.
@@ -153,6 +156,11 @@ impl Values<'_> {
             retain: Retain {
                 time: Duration::from_secs(self.number("FEATURE_RETAIN_SECONDS")?),
                 bytes: self.number("FEATURE_RETAIN_MAX_BYTES")?,
+                listed: if self.flag("FALLBACK_CACHE_ENABLED")? {
+                    self.number("FALLBACK_CACHE_MAX_ENTRIES")?
+                } else {
+                    0
+                },
             },
         })
     }

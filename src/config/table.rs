@@ -152,7 +152,7 @@ pub const VARIABLES: &[Variable] = &[
         kind: Kind::Number { min: 0, max: MAX },
         default: Some("268435456"),
         state: State::Active,
-        doc: "Bytes of such assets at the most; the oldest go first.",
+        doc: "Bytes of versions in memory that do not serve, at the most; those that served longest ago go first.",
     },
     Variable {
         name: "HOST_WORKERS",
@@ -396,14 +396,15 @@ pub const VARIABLES: &[Variable] = &[
         name: "FALLBACK_CACHE_ENABLED",
         kind: Kind::Flag,
         default: Some("true"),
-        state: State::Reserved,
-        doc: "Keep versions to fall back to in memory.",
+        state: State::Active,
+        doc: "Keep listed versions that do not serve in memory, for pages that are still open and to fall back to, \
+              within `FEATURE_RETAIN_MAX_BYTES`.",
     },
     Variable {
         name: "FALLBACK_CACHE_MAX_ENTRIES",
         kind: Kind::Number { min: 0, max: 1_000_000 },
         default: Some("100"),
-        state: State::Reserved,
+        state: State::Active,
         doc: "How many of them.",
     },
     Variable {

@@ -8,7 +8,7 @@ use pilar_artifact::select::{Attempt, Outcome};
 use pilar_artifact::verify::Report;
 use serde::Serialize;
 
-use crate::catalog::{Contents, FeatureState, Ignored, Standing};
+use crate::catalog::{Contents, FeatureState, Ignored, RetainedVersion, Standing};
 use crate::shell::Sdk;
 
 /// So many names that are no feature are listed; the others are counted.
@@ -62,6 +62,9 @@ struct FeatureHealth {
     manifest_key_id: Option<String>,
     index: IndexHealth,
     versions: Vec<VersionHealth>,
+    /// Versions that do not serve and whose files stay reachable.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retained: Vec<RetainedHealth>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conflict_with: Option<String>,
     /// Shared packages that it leaves out of its bundle, and that nobody provides.
@@ -113,6 +116,16 @@ struct VersionHealth {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RetainedHealth {
+    version: String,
+    bytes: u64,
+    /// When it stopped serving in this process; a version that is only listed has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    served_until: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
 struct IgnoredHealth<'a> {
     name: &'a str,
     code: &'static str,
@@ -128,7 +141,12 @@ impl Health {
             .values()
             .map(|state| {
                 let overlaps = overlaps.remove(&state.id).unwrap_or_default();
-                feature_health(state, missing_shared(state, &provided), overlaps)
+                FeatureHealth {
+                    missing_shared: missing_shared(state, &provided),
+                    overlaps,
+                    retained: retained(&contents.retained, &state.id),
+                    ..feature_health(state)
+                }
             })
             .collect();
         let problems = problems(contents, &features);
@@ -251,11 +269,18 @@ fn problems(contents: &Contents, features: &[FeatureHealth]) -> Vec<String> {
     problems
 }
 
-fn feature_health(
-    state: &FeatureState,
-    missing_shared: Vec<String>,
-    overlaps: Vec<Overlap>,
-) -> FeatureHealth {
+fn retained(versions: &[RetainedVersion], id: &FeatureId) -> Vec<RetainedHealth> {
+    let own = versions.iter().filter(|kept| kept.version.manifest.id == *id);
+    own.map(|kept| RetainedHealth {
+        version: kept.version.manifest.version.to_string(),
+        bytes: kept.version.bytes,
+        served_until: kept.served_until.map(|until| until.wall.to_string()),
+    })
+    .collect()
+}
+
+/// What the state alone has to say.
+fn feature_health(state: &FeatureState) -> FeatureHealth {
     let serving = state.serving().map(|loaded| &loaded.manifest);
     let (index, desired) = match &state.index {
         Ok(facts) => (
@@ -286,8 +311,9 @@ fn feature_health(
         index,
         versions: state.attempts.iter().map(version_health).collect(),
         conflict_with: state.conflict.as_ref().map(ToString::to_string),
-        missing_shared,
-        overlaps,
+        missing_shared: Vec::new(),
+        overlaps: Vec::new(),
+        retained: Vec::new(),
         key_expired: state.key_expired.as_ref().map(|key| KeyExpiredHealth {
             key_id: key.key_id.clone(),
             not_after: key.not_after.to_string(),

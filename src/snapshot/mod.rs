@@ -50,7 +50,7 @@ impl Snapshot {
         let id = id::snapshot_id(&contents.features, sdk, site);
         let mut assets: HashMap<Arc<str>, Arc<Resource>> = HashMap::new();
         // What serves comes last, so that it wins where names meet.
-        let retained = contents.retained.iter().rev();
+        let retained = contents.retained.iter().rev().map(|kept| &kept.version);
         let serving = contents.features.values().filter_map(FeatureState::serving);
         for version in retained.chain(serving) {
             for (path, resource) in &version.assets {
