@@ -141,6 +141,10 @@ impl Watch {
         self.late.get()
     }
 
+    pub(super) fn is_idle(&self) -> bool {
+        self.activity.get() == Activity::Idle
+    }
+
     pub(super) fn is_reading_body(&self) -> bool {
         self.activity.get() == Activity::ReadingBody
     }
