@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -125,6 +125,18 @@ impl Setup {
     /// Lets it have this many open files at the most.
     pub(crate) fn with_few_descriptors(self, count: usize) -> Self {
         self.through_shell(&format!("ulimit -n {count} && exec \"$0\""))
+    }
+
+    /// Writes these system calls of it to a file, each line with the thread first.
+    pub(crate) fn traced(self, file: &Path, calls: &[&str]) -> Self {
+        // The tracer is a grandchild, so that signals reach the host.
+        let script = format!(
+            "exec strace -D -f -qq -o {} -e trace={} -e signal=none \"$0\"",
+            file.display(),
+            // A machine that lacks one of them is asked for the others.
+            calls.iter().map(|call| format!("?{call}")).collect::<Vec<_>>().join(",")
+        );
+        self.with("PATH", "/usr/bin:/bin").through_shell(&script)
     }
 
     /// Starts it with a script, for which it is `$0`.
