@@ -210,6 +210,13 @@ impl Host {
         Self { child, port, log }
     }
 
+    /// The descriptors that it holds without connections, once all of it has started: at most one more, that of
+    /// the connection which asked.
+    pub(crate) fn descriptors_at_rest(&self) -> usize {
+        assert_eq!(self.get("/_ready").status, 200);
+        self.process().descriptors()
+    }
+
     /// Its process.
     pub(crate) fn process(&self) -> Process {
         Process(self.child.id())
