@@ -3,6 +3,7 @@
 //! `cargo xtask dev` starts a development host with the examples; `cargo xtask test` runs everything there
 //! is. Both install what they need, or say exactly what is missing.
 
+mod bench;
 mod dev;
 mod measure;
 mod process;
@@ -17,7 +18,8 @@ const USAGE: &str = "\
 cargo xtask dev [options of `pilar dev`]   build, sign and serve the examples, and reload on change
 cargo xtask test [step ...]                run every check and test, or only the named steps
 cargo xtask measure                        time from publish to the first reply from the new version
-cargo xtask setup                          install what the two need
+cargo xtask bench [quick] [case ...]       CPU, memory and latency side by side with other servers
+cargo xtask setup                          install what `dev` and `test` need
 
 steps of `test`, in order:
 ";
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Some("dev") => dev::run(&workspace, &rest),
         Some("test") => test::run(&workspace, &rest),
         Some("measure") => measure::run(&workspace),
+        Some("bench") => bench::run(&workspace, &rest),
         Some("setup") => setup::everything(&workspace),
         _ => {
             let steps =
@@ -72,11 +75,14 @@ impl Workspace {
         Ok(Self { root, cache })
     }
 
+    /// Where cargo puts what it makes.
+    fn target(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
+    }
+
     /// Where cargo puts a release binary of this workspace.
     fn release_binary(&self, name: &str) -> Result<PathBuf, Failure> {
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| self.root.join("target"), PathBuf::from);
-        let path = target.join(process::host_triple(self)?).join("release").join(name);
+        let path = self.target().join(process::host_triple(self)?).join("release").join(name);
         if path.is_file() { Ok(path) } else { Err(format!("{} was not built", path.display())) }
     }
 }

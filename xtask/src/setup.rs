@@ -12,8 +12,8 @@ const NODE: (u32, u32) = (20, 19);
 
 /// A program from crates.io, in the version that the tests are written for.
 pub(crate) struct CargoTool {
-    name: &'static str,
-    version: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
 }
 
 pub(crate) const CARGO_DENY: CargoTool = CargoTool { name: "cargo-deny", version: "0.20.2" };
@@ -36,7 +36,7 @@ const NPM: &[&str] =
 /// Everything that `test` needs.
 pub(crate) fn everything(workspace: &Workspace) -> Result<(), Failure> {
     node()?;
-    programs()?;
+    programs(PROGRAMS)?;
     for dir in NPM {
         npm_packages(&workspace.root.join(dir))?;
     }
@@ -78,8 +78,9 @@ pub(crate) fn redbot_path(workspace: &Workspace) -> PathBuf {
     workspace.cache.join("redbot/bin/redbot")
 }
 
-fn programs() -> Result<(), Failure> {
-    let missing: Vec<&str> = PROGRAMS
+/// Installs the Debian packages whose file is missing, or says what to install.
+pub(crate) fn programs(wanted: &[(&str, &'static str)]) -> Result<(), Failure> {
+    let missing: Vec<&str> = wanted
         .iter()
         .filter(|(path, _)| !Path::new(path).exists())
         .map(|(_, package)| *package)
@@ -108,7 +109,7 @@ fn programs() -> Result<(), Failure> {
 }
 
 /// `npm ci`, unless what is installed is what the lock file says.
-fn npm_packages(dir: &Path) -> Result<(), Failure> {
+pub(crate) fn npm_packages(dir: &Path) -> Result<(), Failure> {
     let changed =
         |name: &str| fs::metadata(dir.join(name)).and_then(|metadata| metadata.modified());
     let lock = changed("package-lock.json")
@@ -119,9 +120,11 @@ fn npm_packages(dir: &Path) -> Result<(), Failure> {
     call(npm(dir, &["ci", "--no-audit", "--no-fund", "--loglevel=error"]).stdin(Stdio::null()))
 }
 
-fn cargo_tool(workspace: &Workspace, tool: &CargoTool) -> Result<(), Failure> {
-    if tool.path(workspace).is_file() {
-        return Ok(());
+/// The path of a program from crates.io, which is built into the cache unless it is there.
+pub(crate) fn cargo_tool(workspace: &Workspace, tool: &CargoTool) -> Result<PathBuf, Failure> {
+    let path = tool.path(workspace);
+    if path.is_file() {
+        return Ok(path);
     }
     // Outside the workspace, so that its build settings do not apply.
     call(
@@ -138,7 +141,8 @@ fn cargo_tool(workspace: &Workspace, tool: &CargoTool) -> Result<(), Failure> {
             ])
             .arg(tool.root(workspace))
             .env("CARGO_TARGET_DIR", workspace.cache.join("tools-target")),
-    )
+    )?;
+    Ok(path)
 }
 
 /// REDbot in a Python environment of its own, unless what is installed is what the requirements say.
