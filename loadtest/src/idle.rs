@@ -7,16 +7,22 @@ use crate::corpus::Site;
 use crate::http::Connection;
 use crate::peers::{Part, Peer};
 use crate::server::Server;
+use crate::wrk::{self, Load};
 use crate::{Failure, Plan, account};
 
 /// Its name on the command line.
 pub(crate) const ID: &str = "idle";
-/// Connections that are open at a time.
+/// Idle connections that are counted.
 pub(crate) const CONNECTIONS: usize = 10_000;
+/// Idle connections before those: they take what a server has left over from its start.
+pub(crate) const FIRST: usize = 1_000;
 
-/// Memory counts as settled once it has not moved for so long.
+/// Threads that a server needs for its start alone end after a while and give their memory back.
+const START: Duration = Duration::from_secs(15);
+/// Memory counts as settled once it has moved by no more than so many bytes for so long.
+const NOTHING: u64 = 10 * CONNECTIONS as u64;
 const SETTLED: Duration = Duration::from_secs(4);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// What one server showed.
 #[derive(Debug)]
@@ -36,42 +42,59 @@ pub(crate) fn run(
 ) -> Result<Vec<Idle>, Failure> {
     println!("{CONNECTIONS} idle connections");
     let path = site.url("1k")?;
+    let servers = lineup
+        .iter()
+        .map(|peer| Server::start(peer.as_ref(), site, room))
+        .collect::<Result<Vec<_>, _>>()?;
+    std::thread::sleep(START);
     let mut all = Vec::new();
-    for peer in lineup {
-        plan.go_on()?;
-        let server = Server::start(peer.as_ref(), site, room)?;
-        let resident = || account::resident_bytes(&server.pids());
-        let before = settle(plan, &resident)?;
-        let mut open = Vec::with_capacity(CONNECTIONS);
-        for _ in 0..CONNECTIONS {
-            let mut connection = Connection::open(server.port)?;
-            connection.get(&path, &Vec::new())?;
-            open.push(connection);
-        }
-        let after = settle(plan, &resident)?;
-        for connection in &open {
-            // Whoever closed some of them did not hold them idle.
-            if !connection.is_open() {
-                return Err(format!("{} closed idle connections", peer.name()));
+    for (peer, server) in lineup.iter().zip(servers) {
+        let pids = server.pids();
+        let resident = || {
+            // Servers give memory back while they work; one with idle connections has others that are not.
+            work(server.port, &path)?;
+            settle(plan, &pids)
+        };
+        let mut open = Vec::with_capacity(FIRST + CONNECTIONS);
+        let mut open_until = |count| {
+            while open.len() < count {
+                let mut connection = Connection::open(server.port)?;
+                connection.get(&path, &Vec::new())?;
+                open.push(connection);
             }
+            Ok::<(), Failure>(())
+        };
+        open_until(FIRST)?;
+        let before = resident()?;
+        open_until(FIRST + CONNECTIONS)?;
+        let after = resident()?;
+        // Whoever closed some of them did not hold them idle.
+        if !open.iter().all(Connection::is_open) {
+            return Err(format!("{} closed idle connections", peer.name()));
         }
-        let bytes = after.saturating_sub(before) as f64 / CONNECTIONS as f64;
+        let bytes = (after as f64 - before as f64) / CONNECTIONS as f64;
         println!("  {:<24} {bytes:>10.0} B", peer.name());
         all.push(Idle { name: peer.name(), part: peer.part(), bytes });
     }
     Ok(all)
 }
 
+/// Has the server answer other connections for a while.
+fn work(port: u16, path: &str) -> Result<(), Failure> {
+    let headers = Vec::new();
+    wrk::load(&Load { port, path, headers: &headers, connections: 64, depth: 1 }).map(drop)
+}
+
 /// Waits until the memory no longer changes, and returns it.
-fn settle(plan: &Plan, resident: &dyn Fn() -> Result<u64, Failure>) -> Result<u64, Failure> {
+fn settle(plan: &Plan, pids: &[u32]) -> Result<u64, Failure> {
     let start = Instant::now();
-    let mut last = resident()?;
+    let mut last = account::resident_bytes(pids)?;
     let mut since = Instant::now();
     while since.elapsed() < SETTLED && start.elapsed() < LONGEST_WAIT {
         plan.go_on()?;
         std::thread::sleep(Duration::from_millis(200));
-        let now = resident()?;
-        if now != last {
+        let now = account::resident_bytes(pids)?;
+        if now.abs_diff(last) > NOTHING {
             last = now;
             since = Instant::now();
         }

@@ -6,15 +6,14 @@ use crate::case::{CASES, Case};
 use crate::corpus::Site;
 use crate::oha::{self, Seen};
 use crate::peers::{Part, Peer};
-use crate::rounds::measure_once;
 use crate::server::Server;
 use crate::statistics::Spread;
-use crate::{Failure, Plan};
+use crate::{Failure, Plan, account};
 
 /// Its name on the command line.
 pub(crate) const ID: &str = "latency";
 
-/// The part of what the better nginx can do on its core.
+/// The part of what oha gets out of the better nginx without a limit.
 const LOAD: f64 = 0.7;
 /// The cases whose files are asked for.
 const FILES: &[&str] = &["1k", "64k"];
@@ -28,6 +27,8 @@ pub(crate) struct Latency {
     /// Requests a second that were asked for, and those that were made.
     pub(crate) wanted: u64,
     pub(crate) rate: Spread,
+    /// The share of its core that the server took.
+    pub(crate) busy: Spread,
     /// Seconds.
     pub(crate) p50: Spread,
     pub(crate) p99: Spread,
@@ -53,26 +54,34 @@ pub(crate) fn run(
     let nginx = start(Part::Nginx)?;
     let mut all = Vec::new();
     for case in CASES.iter().filter(|case| FILES.contains(&case.id)) {
+        let path = site.url(case.file)?;
+        let ask = |server: &Server, rate| {
+            plan.go_on()?;
+            let pids = server.pids();
+            let before = account::cpu_nanoseconds(&pids)?;
+            let url = format!("http://127.0.0.1:{}{path}", server.port);
+            let seen = oha::ask(oha, &url, rate, plan.latency_seconds)?;
+            let spent = account::cpu_nanoseconds(&pids)?.saturating_sub(before);
+            Ok::<_, Failure>((seen, spent as f64 / 1e9 / plan.latency_seconds as f64))
+        };
         let mut better: Option<(f64, &(&dyn Peer, Server))> = None;
         for server in &nginx {
-            let microseconds = measure_once(&server.1, case, site)?;
-            if better.is_none_or(|(least, _)| microseconds < least) {
-                better = Some((microseconds, server));
+            let rate = ask(&server.1, None)?.0.rate;
+            if better.is_none_or(|(most, _)| rate > most) {
+                better = Some((rate, server));
             }
         }
-        let Some((microseconds, nginx)) = better else { continue };
-        let wanted = (LOAD * 1_000_000.0 / microseconds) as u64;
+        let Some((rate, nginx)) = better else { continue };
+        let wanted = (LOAD * rate) as u64;
         let pair: Vec<&(&dyn Peer, Server)> = ours.iter().chain([nginx]).collect();
-        let mut seen: Vec<Vec<Seen>> = pair.iter().map(|_| Vec::new()).collect();
+        let mut seen: Vec<Vec<(Seen, f64)>> = pair.iter().map(|_| Vec::new()).collect();
         for _ in 0..plan.rounds {
             for ((_, server), seen) in pair.iter().zip(&mut seen) {
-                plan.go_on()?;
-                let url = format!("http://127.0.0.1:{}{}", server.port, site.url(case.file)?);
-                seen.push(oha::ask(oha, &url, wanted, plan.latency_seconds)?);
+                seen.push(ask(server, Some(wanted))?);
             }
         }
         for ((peer, _), seen) in pair.iter().zip(&seen) {
-            let spread = |value: fn(&Seen) -> f64| {
+            let spread = |value: fn(&(Seen, f64)) -> f64| {
                 Spread::of(seen.iter().map(value)).ok_or("there was no round")
             };
             let latency = Latency {
@@ -80,10 +89,11 @@ pub(crate) fn run(
                 name: peer.name(),
                 part: peer.part(),
                 wanted,
-                rate: spread(|seen| seen.rate)?,
-                p50: spread(|seen| seen.p50)?,
-                p99: spread(|seen| seen.p99)?,
-                p999: spread(|seen| seen.p999)?,
+                rate: spread(|(seen, _)| seen.rate)?,
+                busy: spread(|(_, busy)| *busy)?,
+                p50: spread(|(seen, _)| seen.p50)?,
+                p99: spread(|(seen, _)| seen.p99)?,
+                p999: spread(|(seen, _)| seen.p999)?,
             };
             println!(
                 "  {:<8} {:<24} {:>8.0} of {wanted} requests/s, p99 {:>8.0} µs",

@@ -36,8 +36,8 @@ type Failure = String;
 const SERVER_CORE: &str = "0";
 const CLIENT_CORE: &str = "1";
 
-/// Connections of the idle measurement, on each side of the loopback, and what else is open.
-const FILES: u64 = idle::CONNECTIONS as u64 + 500;
+/// Files that are open at a time: the idle connections, and what else there is.
+const FILES: u64 = (idle::FIRST + idle::CONNECTIONS) as u64 + 500;
 
 /// Where the programs are, and what to measure.
 #[derive(Debug, Parser)]

@@ -46,13 +46,16 @@ pub(crate) fn version(oha: &Path) -> Result<String, Failure> {
     Ok(text.split_whitespace().nth(1).unwrap_or_default().to_owned())
 }
 
-/// Asks `rate` times a second over 64 connections.
-pub(crate) fn ask(oha: &Path, url: &str, rate: u64, seconds: u64) -> Result<Seen, Failure> {
+/// Asks `rate` times a second over 64 connections, or as often as it can.
+pub(crate) fn ask(oha: &Path, url: &str, rate: Option<u64>, seconds: u64) -> Result<Seen, Failure> {
     let mut command = pinned(CLIENT_CORE);
     command.arg(oha).args(["--no-tui", "--output-format", "json", "--disable-compression"]);
-    command.args(["-z", &format!("{seconds}s"), "-c", "64", "-q", &rate.to_string()]);
-    // A request that could not be sent in time is late from then on (coordinated omission).
-    command.args(["--latency-correction", url]);
+    command.args(["-z", &format!("{seconds}s"), "-c", "64"]);
+    if let Some(rate) = rate {
+        // A request that could not be sent in time is late from then on (coordinated omission).
+        command.args(["-q", &rate.to_string(), "--latency-correction"]);
+    }
+    command.arg(url);
     let text = output(&mut command)?;
     let printed: Printed =
         serde_json::from_str(&text).map_err(|error| format!("oha printed {text}: {error}"))?;

@@ -162,8 +162,8 @@ impl Report {
     fn idle(&self, page: &mut String) {
         let _ = writeln!(
             page,
-            "\n## Memory of {CONNECTIONS} idle connections\n\nResident memory that each connection adds after one \
-             request. The goal for pilar-host is at most {IDLE_GOAL} bytes.\n"
+            "\n## Memory of {CONNECTIONS} idle connections\n\nResident memory that each connection adds. \
+             The goal for pilar-host is at most {IDLE_GOAL} bytes.\n"
         );
         let rows = self.idle.iter().map(|idle| {
             let is_ours = matches!(idle.part, Part::Ours | Part::OursOnEpoll);
@@ -179,7 +179,7 @@ impl Report {
     fn latency(&self, page: &mut String) {
         page.push_str(
             "\n## Latency at 70 % load\n\nMicroseconds from the moment at which a request was due, at 70 % of the \
-             rate that the better nginx can keep on its core. The goal is a p99 no worse than that of nginx.\n\n",
+             rate that oha gets out of the better nginx. The goal is a p99 no worse than that of nginx.\n\n",
         );
         let rows = self.latency.iter().map(|latency| {
             let rival = self
@@ -196,13 +196,18 @@ impl Report {
                 latency.case.title.to_owned(),
                 latency.name.to_owned(),
                 format!("{:.0} of {}", latency.rate.median, latency.wanted),
+                format!("{:.0} %", latency.busy.median * 100.0),
                 micros(latency.p50),
                 micros(latency.p99),
                 micros(latency.p999),
                 verdict(met),
             ]
         });
-        table(page, &["file", "server", "requests a second", "p50", "p99", "p99.9", "met"], rows);
+        table(
+            page,
+            &["file", "server", "requests a second", "core busy", "p50", "p99", "p99.9", "met"],
+            rows,
+        );
     }
 }
 

@@ -123,11 +123,7 @@ pub(crate) fn run(
     Ok(all)
 }
 
-/// Microseconds of CPU that one server takes for each request.
-pub(crate) fn measure_once(server: &Server, case: &Case, site: &Site) -> Result<f64, Failure> {
-    measure(server, case, &ask_first(server, case, site)?)
-}
-
+/// Microseconds of CPU that a server takes for each request.
 fn measure(server: &Server, case: &Case, question: &Question) -> Result<f64, Failure> {
     let pids = server.pids();
     let before = account::cpu_nanoseconds(&pids)?;

@@ -7,8 +7,7 @@ use crate::process::{build_release, call, cargo, output};
 use crate::setup::{CargoTool, OHA, cargo_tool, node, npm_packages, programs};
 use crate::{Failure, Workspace};
 
-/// Servers and clients from Debian: a file of each, and the package. Debian may start a server that it
-/// installs; what is measured is started anew, on ports of its own.
+/// Servers and clients from Debian: a file of each, and the package.
 const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/sbin/nginx", "nginx"),
     ("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so", "libnginx-mod-http-brotli-static"),

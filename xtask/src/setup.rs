@@ -1,6 +1,8 @@
 //! Installing what the two commands need.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -101,11 +103,44 @@ pub(crate) fn programs(wanted: &[(&str, &'static str)]) -> Result<(), Failure> {
         call(command.env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null()))
     };
     quiet(Command::new("apt-get").args(["update", "-qq"]))?;
+    let _no_daemons = NoDaemons::ask_for()?;
     quiet(
         Command::new("apt-get")
             .args(["install", "-y", "-qq", "--no-install-recommends"])
             .args(&missing),
     )
+}
+
+/// While this lives, Debian starts no server that it installs.
+struct NoDaemons {
+    /// Whether the file that says so is ours to remove.
+    is_ours: bool,
+}
+
+impl NoDaemons {
+    /// What a package asks before it starts a server; 101 is "you may not" (`invoke-rc.d(8)`).
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+    fn ask_for() -> Result<Self, Failure> {
+        let created =
+            OpenOptions::new().write(true).create_new(true).mode(0o755).open(Self::POLICY);
+        let is_ours = match created {
+            Ok(mut file) => file.write_all(b"#!/bin/sh\nexit 101\n").map(|()| true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        };
+        let is_ours = is_ours.map_err(|error| format!("{}: {error}", Self::POLICY))?;
+        Ok(Self { is_ours })
+    }
+}
+
+impl Drop for NoDaemons {
+    fn drop(&mut self) {
+        if self.is_ours {
+            // One that stays keeps servers from starting, and the next installation finds it.
+            let _ = fs::remove_file(Self::POLICY);
+        }
+    }
 }
 
 /// `npm ci`, unless what is installed is what the lock file says.
