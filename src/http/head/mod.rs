@@ -192,7 +192,8 @@ pub fn may_be_whole(input: &[u8], seen: usize) -> bool {
 
 /// Judges a head that has not ended yet by its length.
 pub fn partial<'b, 'h>(input: &[u8], limits: &HeadLimits) -> Parsed<'b, 'h> {
-    let line = input.get(..limits.request_line_bytes + 1);
+    // A line of just the allowed length may be followed by its CR LF.
+    let line = input.get(..limits.request_line_bytes + 2);
     if line.is_some_and(|line| !line.contains(&b'\n')) {
         return Parsed::Refused(HeadError::RequestLineTooLong);
     }
@@ -472,12 +473,24 @@ mod tests {
     fn heads_over_a_limit_are_refused_before_and_after_their_end() {
         let long_line = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "a".repeat(9000));
         assert_eq!(outcome(&long_line), Err(HeadError::RequestLineTooLong));
-        assert_eq!(outcome(&long_line[..8193]), Err(HeadError::RequestLineTooLong));
+        assert_eq!(outcome(&long_line[..8194]), Err(HeadError::RequestLineTooLong));
         let long_value = format!("GET / HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(17_000));
         assert_eq!(outcome(&long_value), Err(HeadError::TooLong));
         assert_eq!(outcome(&long_value[..16_384]), Err(HeadError::TooLong));
         let many = format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", "x: y\r\n".repeat(64));
         assert_eq!(outcome(&many), Err(HeadError::TooManyHeaders));
+    }
+
+    #[test]
+    fn a_head_of_just_the_allowed_size_is_read_wherever_it_is_cut() {
+        let line = format!("GET /{} HTTP/1.1", "a".repeat(8192 - "GET / HTTP/1.1".len()));
+        let begin = format!("{line}\r\nhost: a\r\nx: ");
+        let value = "b".repeat(16_384 - begin.len() - "\r\n\r\n".len());
+        let input = format!("{begin}{value}\r\n\r\n");
+        assert!(outcome(&input).is_ok());
+        for cut in (0..input.len()).step_by(97).chain(8190..8200).chain(16_380..16_384) {
+            assert_eq!(outcome(&input[..cut]).as_deref(), Ok("partial"), "{cut}");
+        }
     }
 
     #[test]
