@@ -303,10 +303,7 @@ async fn blocking<T: Send + 'static>(
     .await;
     let error = match outcome {
         Ok(Ok(done)) => return Some(done),
-        Ok(Err(error)) => {
-            tracing::error!(code = error.code(), "refresh failed; what serves goes on: {error}");
-            error.to_string()
-        }
+        Ok(Err(error)) => error.to_string(),
         Err(error) => {
             tracing::error!(%error, code = "refresh-panicked", "refresh failed; what serves goes on");
             error.to_string()

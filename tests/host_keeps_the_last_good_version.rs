@@ -432,3 +432,21 @@ fn a_production_page_waits_for_nothing() {
     tree.publish(&feature("1.1.0"));
     host.wait_until_serving("notes", "1.1.0");
 }
+
+#[test]
+fn a_look_that_finds_nothing_new_makes_nothing_new() {
+    let tree = Tree::new();
+    tree.publish(&feature("1.0.0"));
+    let host = Setup::of(&tree).start();
+    let built_at = || host.get("/_health").json()["snapshot"]["builtAt"].clone();
+    let before = built_at();
+    host.signal(Signal::HUP);
+    // Nothing is to happen, so there is only a time by which it would have.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert_eq!(built_at(), before);
+    fs::create_dir(tree.artifacts().join("No Feature")).unwrap();
+    host.signal(Signal::HUP);
+    let ignored = || host.get("/_health").json()["ignoredCount"] == json!(1);
+    wait_for("what is new to be said", || ignored().then_some(()));
+    assert_ne!(built_at(), before);
+}

@@ -15,7 +15,7 @@ use crate::shell::Sdk;
 const MOST_IGNORED: usize = 100;
 
 /// The part of `/_health` that stays the same while the snapshot does.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Health {
     problems: Vec<String>,
     document: String,
@@ -119,6 +119,7 @@ struct VersionHealth {
 #[serde(rename_all = "camelCase")]
 struct RetainedHealth {
     version: String,
+    manifest_sha256: String,
     bytes: u64,
     /// When it stopped serving in this process; a version that is only listed has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -273,6 +274,7 @@ fn retained(versions: &[RetainedVersion], id: &FeatureId) -> Vec<RetainedHealth>
     let own = versions.iter().filter(|kept| kept.version.manifest.id == *id);
     own.map(|kept| RetainedHealth {
         version: kept.version.manifest.version.to_string(),
+        manifest_sha256: kept.version.manifest_sha256.hex(),
         bytes: kept.version.bytes,
         served_until: kept.served_until.map(|until| until.wall.to_string()),
     })

@@ -27,6 +27,7 @@ pub use routes::RouteTable;
 pub struct Snapshot {
     id: String,
     features: BTreeMap<FeatureId, FeatureState>,
+    built_at: Timestamp,
     health: Health,
     navigation: Vec<NavigationEntry>,
     assets: HashMap<Arc<str>, Arc<Resource>>,
@@ -75,11 +76,18 @@ impl Snapshot {
             no_such_page: pages.no_such_page()?,
             no_such_asset,
             navigation: pages.navigation().to_vec(),
+            built_at,
             health: Health::new(&id, built_at, &contents, sdk),
             features: contents.features,
             assets,
             id,
         })
+    }
+
+    /// Whether a snapshot of these contents would be this one: the same serves, and there is the same to say.
+    pub fn is_of(&self, contents: &Contents, sdk: &Sdk, site: &Site) -> bool {
+        let id = id::snapshot_id(&contents.features, sdk, site);
+        self.id == id && self.health == Health::new(&id, self.built_at, contents, sdk)
     }
 
     /// The id: equal on hosts of one version that serve equal content.

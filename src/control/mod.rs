@@ -1,19 +1,21 @@
 //! Refreshing: from the artifacts directory to the snapshot that serves (contract §6, steps 3 to 8).
 
+mod changes;
+mod history;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pilar_artifact::FeatureId;
-use pilar_artifact::select::Outcome;
-use pilar_artifact::verify::Report;
+use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::catalog::{Catalog, FeatureState, Now, Progress, Settings, Standing};
+use crate::catalog::{Catalog, Contents, FeatureState, Now, Progress, Settings};
 use crate::http::ResourceError;
 use crate::shell::{Sdk, Site};
 use crate::snapshot::Snapshot;
+pub use history::{Event, History, Severity};
 
 /// Makes snapshots and swaps them in.
 #[derive(Debug)]
@@ -25,6 +27,9 @@ pub struct Control {
     clock: fn() -> Now,
     current: Arc<ArcSwap<Snapshot>>,
     id: watch::Sender<String>,
+    history: Arc<History>,
+    /// Why the last refresh failed, if it did.
+    failure: Option<String>,
 }
 
 impl Control {
@@ -40,14 +45,19 @@ impl Control {
     ) -> Result<Self, RefreshError> {
         let artifacts_dir = settings.artifacts_dir.clone();
         let mut catalog = Catalog::new(settings);
-        let first = look(&mut catalog, &artifacts_dir, &sdk, &site, clock())?;
+        let now = clock();
+        let contents = look(&mut catalog, &artifacts_dir, now)?;
+        let first = Snapshot::build(contents, &sdk, &site, now.wall)?;
+        let history = Arc::new(History::default());
         for state in first.features().values() {
-            log_state(state);
+            changes::of_feature(None, state, now.wall)
+                .into_iter()
+                .for_each(|event| history.record(event));
         }
-        log_snapshot(&first);
+        history.record(in_place(&first, now.wall));
         let (id, _) = watch::channel(first.id().to_owned());
         let current = Arc::new(ArcSwap::from_pointee(first));
-        Ok(Self { catalog, artifacts_dir, sdk, site, clock, current, id })
+        Ok(Self { catalog, artifacts_dir, sdk, site, clock, current, id, history, failure: None })
     }
 
     /// Where the current snapshot is.
@@ -60,27 +70,48 @@ impl Control {
         self.id.subscribe()
     }
 
-    /// Looks again, and swaps the new snapshot in. Blocks: files are read and hashed.
+    /// What happened so far.
+    pub fn history(&self) -> Arc<History> {
+        self.history.clone()
+    }
+
+    /// Looks again, and swaps a new snapshot in if anything is not as it was. Blocks: files are read and hashed.
     ///
     /// # Errors
     /// [`RefreshError`]; the current snapshot stays.
     pub fn refresh(&mut self) -> Result<(), RefreshError> {
         let now = (self.clock)();
-        let next = look(&mut self.catalog, &self.artifacts_dir, &self.sdk, &self.site, now)?;
-        let before = self.current.load_full();
-        for state in next.features().values() {
-            if before.features().get(&state.id).is_none_or(|old| differs(old, state)) {
-                log_state(state);
-            }
+        let outcome = self.refresh_at(now);
+        let failure = outcome.as_ref().err().map(ToString::to_string);
+        if failure != self.failure {
+            self.history.record(refresh_ended(outcome.as_ref().err(), now.wall));
+            self.failure = failure;
         }
-        for gone in before.features().keys().filter(|id| !next.features().contains_key(*id)) {
-            tracing::info!(feature = %gone, "feature was taken out");
+        outcome
+    }
+
+    fn refresh_at(&mut self, now: Now) -> Result<(), RefreshError> {
+        let contents = look(&mut self.catalog, &self.artifacts_dir, now)?;
+        let before = self.current.load_full();
+        if before.is_of(&contents, &self.sdk, &self.site) {
+            return Ok(());
+        }
+        let next = Snapshot::build(contents, &self.sdk, &self.site, now.wall)?;
+        for state in next.features().values() {
+            changes::of_feature(before.features().get(&state.id), state, now.wall)
+                .into_iter()
+                .for_each(|event| self.history.record(event));
+        }
+        let is_gone = |state: &&FeatureState| !next.features().contains_key(&state.id);
+        for state in before.features().values().filter(is_gone) {
+            self.history.record(changes::gone(state, now.wall));
         }
         let id = next.id().to_owned();
-        // Stored even where the id is the same: what `/_health` says of it may have changed.
+        let placed = (id != before.id()).then(|| in_place(&next, now.wall));
+        // Stored even where the id is the same: what `/_health` says of it has changed.
         self.current.store(Arc::new(next));
-        if id != before.id() {
-            log_snapshot(&self.current.load());
+        if let Some(placed) = placed {
+            self.history.record(placed);
             self.id.send_replace(id);
         }
         Ok(())
@@ -111,77 +142,40 @@ impl Control {
 fn look(
     catalog: &mut Catalog,
     artifacts_dir: &std::path::Path,
-    sdk: &Sdk,
-    site: &Site,
     now: Now,
-) -> Result<Snapshot, RefreshError> {
+) -> Result<Contents, RefreshError> {
     let contents = catalog
         .refresh(now)
         .map_err(|source| RefreshError::Directory { path: artifacts_dir.to_path_buf(), source })?;
     for ignored in &contents.ignored {
         tracing::debug!(name = ignored.name, code = ignored.code, "{}", ignored.message);
     }
-    Ok(Snapshot::build(contents, sdk, site, now.wall)?)
+    Ok(contents)
 }
 
-/// Whether an operator would want to hear of it.
-fn differs(old: &FeatureState, new: &FeatureState) -> bool {
-    let version = |state: &FeatureState| state.serving().map(|loaded| loaded.manifest_sha256);
-    let refusals = |state: &FeatureState| -> Vec<String> { refusals(state).collect() };
-    old.standing != new.standing
-        || version(old) != version(new)
-        || refusals(old) != refusals(new)
-        || old.conflict != new.conflict
-        || old.key_expired != new.key_expired
-        || old.sequence_went_down_from() != new.sequence_went_down_from()
-}
-
-fn refusals(state: &FeatureState) -> impl Iterator<Item = String> + '_ {
-    let index = state.index.as_ref().err().map(|trouble| {
-        let Report { code, step, check, file, message, .. } = trouble.report(&state.id);
-        format!("{file}: {message} (step {step}, {check}, code {code})")
-    });
-    let versions = state.attempts.iter().filter_map(|attempt| match &attempt.outcome {
-        Outcome::Rejected(rejection) => Some(rejection.to_string()),
-        _ => None,
-    });
-    index.into_iter().chain(versions)
-}
-
-fn log_state(state: &FeatureState) {
-    for refusal in refusals(state) {
-        tracing::warn!(feature = %state.id, "refused: {refusal}");
-    }
-    let id: &FeatureId = &state.id;
-    let version = state.serving().map(|loaded| loaded.manifest.version.to_string());
-    let version = version.as_deref().unwrap_or("none");
-    if let Some(from) = state.sequence_went_down_from() {
-        tracing::warn!(feature = %id, from, code = "index-sequence-went-down",
-            "an older release index is in place; what was revoked stays revoked");
-    }
-    if let Some(key) = &state.key_expired {
-        tracing::warn!(feature = %id, key = key.key_id, ended = %key.not_after, code = "key-expired",
-            "what serves was signed by a key that has ended; it will not load after a restart");
-    }
-    let standing = state.standing.as_str();
-    match state.standing {
-        Standing::AsReleased => tracing::info!(feature = %id, version, standing, "serving"),
-        Standing::Fallback | Standing::LastGood => {
-            tracing::warn!(feature = %id, version, standing, "serving another version than released");
+/// That refreshing fails, or does so no longer.
+fn refresh_ended(error: Option<&RefreshError>, at: Timestamp) -> Event {
+    let (severity, code, message) = match error {
+        Some(error) => {
+            (Severity::Error, error.code(), format!("refresh failed; what serves goes on: {error}"))
         }
-        Standing::NothingToServe => tracing::error!(feature = %id, standing, "nothing to serve"),
-        Standing::Conflict => {
-            let owner = state.conflict.as_ref().map(ToString::to_string);
-            let owner = owner.as_deref().unwrap_or_default();
-            tracing::error!(feature = %id, standing, owner, code = "prefix-conflict",
-                "another feature has this feature's URL prefix; give one of them another pathPrefix");
-        }
-    }
+        None => (Severity::Info, "refreshed-again", "refreshing works again".to_owned()),
+    };
+    Event { at, feature_id: None, severity, code: code.to_owned(), version: None, message }
 }
 
-fn log_snapshot(snapshot: &Snapshot) {
+/// That a snapshot took over.
+fn in_place(snapshot: &Snapshot, at: Timestamp) -> Event {
     let serving = snapshot.features().values().filter(|state| state.serving().is_some()).count();
-    tracing::info!(snapshot = snapshot.id(), features = serving, "snapshot in place");
+    let features = if serving == 1 { "feature serves" } else { "features serve" };
+    Event {
+        at,
+        feature_id: None,
+        severity: Severity::Info,
+        code: "snapshot-in-place".to_owned(),
+        version: None,
+        message: format!("snapshot {} is in place; {serving} {features}", snapshot.id()),
+    }
 }
 
 /// Why a refresh failed as a whole.
