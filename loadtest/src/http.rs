@@ -116,15 +116,42 @@ fn take_reply(received: &mut Vec<u8>) -> Result<Option<Reply>, Failure> {
         })
         .collect();
     let mut reply = Reply { status, headers, body: Vec::new(), length: head_length };
-    if status != 304 {
-        // All that is measured has a length; a reply in chunks costs a server more than it has to.
-        let length = reply.header("content-length").and_then(|length| length.parse::<usize>().ok());
-        reply.length += length.ok_or("a reply without content-length")?;
-    }
-    if received.len() < reply.length {
-        return Ok(None);
-    }
-    let rest = received.split_off(reply.length);
-    reply.body = std::mem::replace(received, rest).split_off(head_length);
+    let after_head = received.get(head_length..).unwrap_or_default();
+    let body = if status == 304 {
+        Some((Vec::new(), 0))
+    } else if reply.header("transfer-encoding") == Some("chunked") {
+        take_chunks(after_head)?
+    } else {
+        let length = reply.header("content-length").and_then(|length| length.parse().ok());
+        let length: usize = length.ok_or("a reply without length")?;
+        after_head.get(..length).map(|body| (body.to_vec(), length))
+    };
+    let Some((body, length)) = body else { return Ok(None) };
+    reply.body = body;
+    reply.length += length;
+    received.drain(..reply.length);
     Ok(Some(reply))
+}
+
+/// The body in these chunks (RFC 9112, section 7.1) with the bytes that they take, once they are whole.
+fn take_chunks(received: &[u8]) -> Result<Option<(Vec<u8>, usize)>, Failure> {
+    let mut body = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = received.get(at..).unwrap_or_default();
+        let parsed = httparse::parse_chunk_size(rest).map_err(|_| "a chunk without size")?;
+        let httparse::Status::Complete((line, size)) = parsed else { return Ok(None) };
+        let size = usize::try_from(size).map_err(|error| error.to_string())?;
+        // The size stands before the chunk and a line end behind it; after the last one, which is empty, no
+        // server here sends trailers.
+        let Some(chunk) = rest.get(line..line + size) else { return Ok(None) };
+        at += line + size + 2;
+        if received.len() < at {
+            return Ok(None);
+        }
+        if size == 0 {
+            return Ok(Some((body, at)));
+        }
+        body.extend_from_slice(chunk);
+    }
 }

@@ -135,6 +135,9 @@ fn measure(server: &Server, case: &Case, question: &Question) -> Result<f64, Fai
         depth: case.depth,
     })?;
     let spent = account::cpu_nanoseconds(&pids)?.saturating_sub(before);
+    if bytes < question.length as u64 {
+        return Err("wrk got no reply".to_owned());
+    }
     // Replies are counted by their bytes: at the end many large ones are on their way, and the server has
     // worked for those too.
     let replies = bytes as f64 / question.length as f64;
