@@ -138,24 +138,25 @@ fn script(size: usize) -> Vec<u8> {
         let (verb, noun) = (numbers.pick(VERBS), numbers.pick(NOUNS));
         let (first, second, third) =
             (numbers.pick(NAMES), numbers.pick(NAMES), numbers.pick(NAMES));
-        let number = numbers.next() % 100_000;
+        let mut number = || numbers.next() % 1_000_000;
+        let (name, key, other) = (number(), number(), number());
         // Writing to a string cannot fail.
         let _ = match numbers.next() % 3 {
             0 => writeln!(
                 text,
-                "export function {verb}{noun}{number}({first}, {second}_) {{\n  const {third}{number} = \
-                 {first}.get(\"{noun}-{number}\") ?? {second}_.fallback;\n  return {{ ...{third}{number}, \
+                "export function {verb}{noun}{name}({first}, {second}_) {{\n  const {third}{key} = \
+                 {first}.get(\"{noun}-{other}\") ?? {second}_.fallback;\n  return {{ ...{third}{key}, \
                  total: {} }};\n}}",
-                numbers.next() % 10_000
+                numbers.next() % 1_000_000
             ),
             1 => writeln!(
                 text,
-                "const {verb}{noun}{number} = ({first}) => {first}.{second}.filter((entry) => entry.{third} \
-                 !== {number}).map((entry) => entry.{second});"
+                "const {verb}{noun}{name} = ({first}) => {first}.{second}.filter((entry) => entry.{third} \
+                 !== {key}).map((entry) => entry.{second}.slice({other}));"
             ),
             _ => writeln!(
                 text,
-                "/** {verb}s the {noun} of {first}, {second} and {third}; see #{number}. */"
+                "/** {verb}s the {noun} of {first}, {second} and {third}; see #{name}, {key} and {other}. */"
             ),
         };
     }
