@@ -1,109 +1,26 @@
 //! What verifying costs: the chain of checks over one artifact in memory, against hashing the same bytes.
-#![expect(clippy::expect_used, reason = "a benchmark of what does not work measures nothing")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a benchmark of what does not work measures nothing"
+)]
 #![expect(missing_docs, reason = "the macro of the harness makes a public function")]
 
-use std::collections::{BTreeMap, HashMap};
-use std::hint::black_box;
+mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use jiff::Timestamp;
-use pilar_artifact::digest::EntryDigest;
-use pilar_artifact::index::IndexEntry;
-use pilar_artifact::operations::{Attribution, Channel, Operation, Window, apply_and_sign};
-use pilar_artifact::verify::{self, Context, DropFiles, ReadArtifact, ReadError};
-use pilar_artifact::{FeatureId, Limits, Sha256Digest, SigningKey, TrustedKeys};
-use semver::Version;
-use serde_json::{Value, json};
 
-/// Twenty files of 64 KiB: what a feature of middle size weighs.
+use support::artifact::{Artifact, FILE_BYTES};
+
+/// What a feature of middle size weighs: 1.25 MiB.
 const FILES: usize = 20;
-const FILE_BYTES: usize = 64 * 1024;
-
-struct Memory(HashMap<String, Vec<u8>>);
-
-impl ReadArtifact for Memory {
-    fn read(&self, path: &str, _: u64) -> Result<Vec<u8>, ReadError> {
-        self.0.get(path).cloned().ok_or(ReadError::Missing)
-    }
-}
-
-struct Artifact {
-    feature: FeatureId,
-    version: Version,
-    keys: TrustedKeys,
-    files: Memory,
-}
-
-fn artifact() -> Result<Artifact, Box<dyn std::error::Error>> {
-    let limits = Limits::default();
-    let key = SigningKey::from_seed("bench", &[7; 32]);
-    let trusted = json!({ "bench": key.public_key_base64() }).to_string();
-    let feature: FeatureId = "bench".parse()?;
-    let version = Version::new(1, 0, 0);
-    let mut files = HashMap::new();
-    let mut integrity = BTreeMap::new();
-    for number in 0..FILES {
-        let bytes: Vec<u8> = (0..FILE_BYTES).map(|byte| (byte * (number + 3)) as u8).collect();
-        let name = format!("chunk{number}.0123abcd.js");
-        integrity.insert(name.clone(), Sha256Digest::of(&bytes).sri());
-        files.insert(format!("{version}/{name}"), bytes);
-    }
-    let manifest = json!({
-        "id": feature, "version": version, "displayName": "Bench", "featureType": "facet",
-        "channel": "stable", "entrypoints": { "js": "chunk0.0123abcd.js" }, "integrity": integrity,
-    });
-    let Value::Object(manifest) = manifest else { return Err("an object was written".into()) };
-    let manifest = key.sign_to_bytes(manifest);
-    let entry = IndexEntry {
-        version: version.clone(),
-        manifest_sha256: EntryDigest(Sha256Digest::of(&manifest)),
-        server_functions_sha256: None,
-        provenance: None,
-        revoked: None,
-        unknown: serde_json::Map::new(),
-    };
-    let publish = Operation::Publish { entry: Box::new(entry), channel: Channel::Stable };
-    let by = Attribution { at: Timestamp::UNIX_EPOCH, actor: None, reason: None, ticket: None };
-    let (_, index) =
-        apply_and_sign(None, &feature, &publish, &by, Window::default(), &limits, &key)?;
-    files.insert("releases.json".to_owned(), index);
-    files.insert(format!("{version}/manifest.json"), manifest);
-    let keys = TrustedKeys::from_json(trusted.as_bytes(), &limits)?;
-    Ok(Artifact { feature, version, keys, files: Memory(files) })
-}
 
 fn verification(criterion: &mut Criterion) {
-    let artifact = artifact().expect("the artifact of the benchmark is valid");
-    let context = Context {
-        keys: &artifact.keys,
-        now: Timestamp::UNIX_EPOCH,
-        host_version: None,
-        limits: Limits::default(),
-    };
+    let artifact = Artifact::of(FILES).expect("the artifact of the benchmark is valid");
     let mut group = criterion.benchmark_group("verification");
     group.throughput(Throughput::Bytes((FILES * FILE_BYTES) as u64));
-    group.bench_function("chain of checks", |bencher| {
-        bencher.iter(|| {
-            let index = verify::index(&artifact.files, &artifact.feature, &context)
-                .expect("the index of the benchmark is valid");
-            verify::version(
-                &artifact.files,
-                &index.index,
-                &artifact.version,
-                &context,
-                &mut DropFiles,
-            )
-            .expect("the version of the benchmark is valid")
-            .bytes
-        });
-    });
-    group.bench_function("SHA-256 alone", |bencher| {
-        bencher.iter(|| {
-            for bytes in artifact.files.0.values() {
-                black_box(Sha256Digest::of(bytes));
-            }
-        });
-    });
+    group.bench_function("chain of checks", |bencher| bencher.iter(|| artifact.verify()));
+    group.bench_function("SHA-256 alone", |bencher| bencher.iter(|| artifact.hash()));
     group.finish();
 }
 
