@@ -5,6 +5,8 @@
 
 mod bench;
 mod dev;
+mod fuzz;
+mod instructions;
 mod measure;
 mod process;
 mod setup;
@@ -19,6 +21,7 @@ cargo xtask dev [options of `pilar dev`]   build, sign and serve the examples, a
 cargo xtask test [step ...]                run every check and test, or only the named steps
 cargo xtask measure                        time from publish to the first reply from the new version
 cargo xtask bench [quick] [case ...]       CPU, memory and latency side by side with other servers
+cargo xtask instructions --renew           write the baselines of the instruction counts anew
 cargo xtask setup                          install what `dev` and `test` need
 
 steps of `test`, in order:
@@ -44,10 +47,11 @@ fn main() -> ExitCode {
         Some("test") => test::run(&workspace, &rest),
         Some("measure") => measure::run(&workspace),
         Some("bench") => bench::run(&workspace, &rest),
+        Some("instructions") if rest == ["--renew"] => instructions::renew(&workspace),
         Some("setup") => setup::everything(&workspace),
         _ => {
             let steps =
-                test::STEPS.iter().map(|step| format!("  {:<10} {}\n", step.name, step.what));
+                test::STEPS.iter().map(|step| format!("  {:<12} {}\n", step.name, step.what));
             Err(format!("{USAGE}{}", steps.collect::<String>()))
         }
     });

@@ -19,6 +19,7 @@ pub(crate) struct CargoTool {
 }
 
 pub(crate) const CARGO_DENY: CargoTool = CargoTool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2" };
 pub(crate) const OHA: CargoTool = CargoTool { name: "oha", version: "1.16.0" };
 
 /// Files and programs that tests need beyond Rust and Node, with the Debian package of each.
@@ -26,6 +27,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/chromium", "chromium"),
     ("/usr/bin/strace", "strace"),
     ("/usr/bin/file", "file"),
+    // libFuzzer is C++.
+    ("/usr/bin/g++", "g++"),
+    ("/usr/bin/valgrind", "valgrind"),
     ("/usr/bin/wrk", "wrk"),
     ("/usr/bin/slowhttptest", "slowhttptest"),
     ("/usr/bin/virtualenv", "virtualenv"),
@@ -42,7 +46,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<(), Failure> {
     for dir in NPM {
         npm_packages(&workspace.root.join(dir))?;
     }
-    for tool in [CARGO_DENY, OHA] {
+    for tool in [CARGO_DENY, CARGO_FUZZ, OHA] {
         cargo_tool(workspace, &tool)?;
     }
     redbot(workspace)

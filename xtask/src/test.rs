@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::process::{build_release, cargo, npm, output, run_and_keep};
 use crate::tally::Tally;
-use crate::{Failure, Workspace, setup};
+use crate::{Failure, Workspace, fuzz, instructions, setup};
 
 /// One step of the tests.
 pub(crate) struct Step {
@@ -27,6 +27,12 @@ pub(crate) const STEPS: &[Step] = &[
         name: "promises",
         what: "property and end-to-end tests, one file a promise",
         run: promises,
+    },
+    Step { name: "fuzz", what: "ten seconds for each fuzz target", run: fuzz::run },
+    Step {
+        name: "instructions",
+        what: "no path costs over 3 % more instructions than its baseline",
+        run: instructions::compare,
     },
     Step { name: "static", what: "the release binaries are static", run: is_static },
     Step { name: "browser", what: "real Chromium against the release binaries", run: browser },
@@ -50,18 +56,18 @@ pub(crate) fn run(workspace: &Workspace, names: &[String]) -> Result<(), Failure
         });
         rows.push((step.name, tally, start.elapsed()));
     }
-    println!("\n{:<10} {:>7} {:>7} {:>8}", "step", "passed", "failed", "seconds");
+    println!("\n{:<12} {:>7} {:>7} {:>8}", "step", "passed", "failed", "seconds");
     let mut total = Tally::default();
     for (name, tally, took) in &rows {
         total.add(*tally);
-        println!("{name:<10} {:>7} {:>7} {:>8}", tally.passed, tally.failed, took.as_secs());
+        println!("{name:<12} {:>7} {:>7} {:>8}", tally.passed, tally.failed, took.as_secs());
     }
     println!("\ntests: {} passed, {} failed", total.passed, total.failed);
     if total.failed == 0 { Ok(()) } else { Err("something failed; see above".to_owned()) }
 }
 
 /// A command whose success is the test.
-fn check(command: &mut Command) -> Result<Tally, Failure> {
+pub(crate) fn check(command: &mut Command) -> Result<Tally, Failure> {
     run_and_keep(command).map(|(_, ok)| Tally::check(ok))
 }
 
