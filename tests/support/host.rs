@@ -270,19 +270,33 @@ impl Host {
 
     /// How often its threads gave up the processor so far, be it to wait.
     pub(crate) fn context_switches(&self) -> u64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let statuses = tasks.expect("the host is there").map(|task| {
-            std::fs::read_to_string(task.expect("a task").path().join("status")).unwrap_or_default()
-        });
-        statuses
-            .flat_map(|status| {
-                let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
-                lines
-                    .map(|line| line.rsplit('\t').next().unwrap_or_default().parse::<u64>())
-                    .collect::<Vec<_>>()
-            })
-            .map(|count| count.expect("a number"))
-            .sum()
+        let count = |status: String| {
+            let lines = status.lines().filter(|line| line.contains("ctxt_switches"));
+            lines.map(|line| number(line.rsplit('\t').next())).sum::<u64>()
+        };
+        self.of_each_thread("status").map(count).sum()
+    }
+
+    /// How long its threads have run, in nanoseconds.
+    pub(crate) fn cpu_nanoseconds(&self) -> u64 {
+        self.of_each_thread("schedstat").map(|text| number(text.split(' ').next())).sum()
+    }
+
+    /// How much of its memory is resident.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("the host is there");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        number(line.and_then(|line| line.trim().split(' ').next())) * 1024
+    }
+
+    /// A file of `/proc` for each thread, empty for one that has just ended.
+    fn of_each_thread(&self, file: &'static str) -> impl Iterator<Item = String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        threads.expect("the host is there").map(move |thread| {
+            let path = thread.expect("a thread").path().join(file);
+            std::fs::read_to_string(path).unwrap_or_default()
+        })
     }
 
     /// Ends what [`Setup::refused_watches`] began.
@@ -315,4 +329,8 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn number(text: Option<&str>) -> u64 {
+    text.unwrap_or_default().parse().unwrap_or_default()
 }
