@@ -145,6 +145,7 @@ fn run(config: &Config) -> Result<(), Failure> {
     let (calls, received) = mpsc::channel(config.limits.service_calls);
     let options = EdgeOptions {
         driver: config.driver,
+        sender: config.sender,
         limits: config.limits.clone(),
         wall_clock: time_of_day,
     };
@@ -157,6 +158,7 @@ fn run(config: &Config) -> Result<(), Failure> {
     let host = Arc::new(Host {
         version: VERSION.to_owned(),
         driver: edge.driver().setup.to_string(),
+        body_sender: config.sender.name(),
         workers,
         started_at: started.wall,
         started: started.monotonic,

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use error::ConfigError;
 pub use table::{Kind, State, VARIABLES, Variable, markdown};
 
-use crate::edge::{DriverChoice, Limits};
+use crate::edge::{BodySender, DriverChoice, Limits};
 
 /// Every setting of the host that something acts on.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// `HOST_IO_DRIVER`.
     pub driver: DriverChoice,
+    /// `HOST_BODY_SENDER`.
+    pub sender: BodySender,
     /// `HOST_UNIX_SOCKET`.
     pub unix_socket: Option<PathBuf>,
     /// `LISTEN_FDS` and `LISTEN_PID`.
@@ -141,6 +143,10 @@ impl Values<'_> {
             allow_dev_keys: !production && self.flag("FEATURE_ALLOW_INSECURE_DEV_KEYS")?,
             workers: self.optional_number("HOST_WORKERS")?,
             driver,
+            sender: match self.text("HOST_BODY_SENDER").as_deref() {
+                Some("sendfile") => BodySender::Sendfile,
+                _ => BodySender::Send,
+            },
             unix_socket: self.text("HOST_UNIX_SOCKET").map(PathBuf::from),
             passed: self.passed()?,
             limits: Limits {

@@ -169,6 +169,13 @@ pub const VARIABLES: &[Variable] = &[
         doc: "`auto` takes io_uring where the kernel allows it, else epoll.",
     },
     Variable {
+        name: "HOST_BODY_SENDER",
+        kind: Kind::Choice(&["send", "sendfile"]),
+        default: Some("send"),
+        state: State::Active,
+        doc: "How bodies over 64 KiB are sent; `sendfile` can be cheaper on a network card that gathers pages, and is not on loopback.",
+    },
+    Variable {
         name: "HOST_UNIX_SOCKET",
         kind: Kind::Path,
         default: None,

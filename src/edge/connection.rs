@@ -191,11 +191,11 @@ impl<S: Lookup> Connection<S> {
 
     /// Sends what is ready and a large body behind it. The caller keeps the body alive until the
     /// kernel has taken all of it.
-    pub(super) async fn send_body(&mut self, body: &[u8]) -> io::Result<()> {
+    pub(super) async fn send_body(&mut self, body: &Body) -> io::Result<()> {
         self.watch.sending();
         let out = std::mem::take(&mut self.out);
         self.worker.counters.bytes_out.add((out.len() + body.len()) as u64);
-        let result = self.open.socket.send_body(&out, body, &self.watch).await;
+        let result = self.open.socket.send_body(self.worker.sender, &out, body, &self.watch).await;
         self.worker.outputs.give_back(out);
         result
     }

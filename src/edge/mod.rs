@@ -13,6 +13,7 @@ mod limits;
 mod listen;
 mod refusal;
 mod reply;
+mod sender;
 mod service;
 mod socket;
 mod watch;
@@ -32,6 +33,7 @@ pub use counters::Counts;
 pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
 pub use limits::Limits;
 pub use listen::{BindError, Listeners};
+pub use sender::BodySender;
 pub use service::ServiceCall;
 
 use crate::http::Resource;
@@ -79,6 +81,8 @@ impl fmt::Display for Peer {
 pub struct EdgeOptions {
     /// Which I/O driver may be used.
     pub driver: DriverChoice,
+    /// How large bodies are sent.
+    pub sender: BodySender,
     /// What clients may cost.
     pub limits: Limits,
     /// Where `date` comes from.
@@ -86,9 +90,14 @@ pub struct EdgeOptions {
 }
 
 impl EdgeOptions {
-    /// Any driver and the default limits.
+    /// Any driver, the default sender and the default limits.
     pub fn new(wall_clock: fn() -> SystemTime) -> EdgeOptions {
-        EdgeOptions { driver: DriverChoice::Auto, limits: Limits::default(), wall_clock }
+        EdgeOptions {
+            driver: DriverChoice::Auto,
+            sender: BodySender::default(),
+            limits: Limits::default(),
+            wall_clock,
+        }
     }
 }
 
@@ -250,6 +259,7 @@ impl<S: Lookup> Start<S> {
             limits: self.options.limits,
             wall_clock: self.options.wall_clock,
             on_ring,
+            sender: self.options.sender.sender(),
             snapshot: self.snapshot,
             service: self.service,
             counters: self.counters,

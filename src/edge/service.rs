@@ -255,14 +255,14 @@ impl<S: Lookup> Connection<S> {
         }
     }
 
-    async fn relay_part(&mut self, data: &[u8], chunked: bool) -> io::Result<()> {
+    async fn relay_part(&mut self, data: &Bytes, chunked: bool) -> io::Result<()> {
         self.reserve_out();
         if chunked {
             // Writing into a vector cannot fail.
             let _ = write!(self.out, "{:x}\r\n", data.len());
         }
         if data.len() > reply::MOST_COPIED {
-            self.send_body(data).await?;
+            self.send_body(&data.clone().into()).await?;
             self.reserve_out();
         } else {
             self.out.extend_from_slice(data);

@@ -1,6 +1,6 @@
 //! The transport: all that the edge plane asks of monoio's streams, in one narrow place.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -10,13 +10,16 @@ use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
 use monoio::net::UnixStream;
 use socket2::{SockRef, Socket as SystemSocket};
 
+use super::sender::Sender;
 use super::watch::Watch;
+use crate::http::Body;
 
 /// One accepted connection, over TCP or a unix socket.
 pub(super) struct Socket {
     /// monoio's stream for unix sockets, because it is a bare descriptor: what it does is what any stream
     /// socket can, while its stream for TCP carries 72 bytes of addresses that nobody asks for.
     stream: UnixStream,
+    on_ring: bool,
 }
 
 impl Socket {
@@ -26,7 +29,7 @@ impl Socket {
         if !on_ring {
             socket.set_nonblocking(true)?;
         }
-        Ok(Socket { stream: UnixStream::from_std(OwnedFd::from(socket).into())? })
+        Ok(Socket { stream: UnixStream::from_std(OwnedFd::from(socket).into())?, on_ring })
     }
 
     pub(super) fn fd(&self) -> RawFd {
@@ -85,16 +88,18 @@ impl Socket {
     /// and far cheaper than pieces.
     pub(super) async fn send_body(
         &self,
+        sender: &dyn Sender,
         first: &[u8],
-        body: &[u8],
+        body: &Body,
         watch: &Watch,
     ) -> io::Result<()> {
+        let toggles = self.on_ring && sender.needs_nonblocking(body);
+        if toggles {
+            with_socket(self, |socket| socket.set_nonblocking(true))?;
+        }
         let mut sent = 0;
         while sent < first.len() + body.len() {
-            let from_first = first.get(sent..).unwrap_or_default();
-            let from_body = body.get(sent.saturating_sub(first.len())..).unwrap_or_default();
-            let pieces = [IoSlice::new(from_first), IoSlice::new(from_body)];
-            match with_socket(self, |socket| socket.send_vectored_with_flags(&pieces, SEND_NOW)) {
+            match with_fd(self, |socket| sender.send(socket, first, body, sent)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     sent += count;
@@ -106,6 +111,9 @@ impl Socket {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+        }
+        if toggles {
+            with_socket(self, |socket| socket.set_nonblocking(false))?;
         }
         Ok(())
     }
@@ -146,11 +154,14 @@ pub(super) fn reset(socket: &impl AsRawFd) {
     });
 }
 
-const SEND_NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+pub(super) const SEND_NOW: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 fn with_socket<T>(socket: &impl AsRawFd, action: impl FnOnce(SockRef<'_>) -> T) -> T {
+    with_fd(socket, |fd| action(SockRef::from(&fd)))
+}
+
+fn with_fd<T>(socket: &impl AsRawFd, action: impl FnOnce(BorrowedFd<'_>) -> T) -> T {
     // SAFETY: whoever gives out the descriptor keeps it open while it is borrowed: a `Socket` owns
     // its stream, and a `Watch` is deregistered before the socket that it names is dropped.
-    let fd = unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) };
-    action(SockRef::from(&fd))
+    action(unsafe { BorrowedFd::borrow_raw(socket.as_raw_fd()) })
 }

@@ -22,6 +22,7 @@ use super::limits::Limits;
 use super::listen::Listener;
 use super::refusal::Refusal;
 use super::reply::{CLOSE, MOST_COPIED};
+use super::sender::Sender;
 use super::service::ServiceCall;
 use super::socket::{self, Socket};
 use super::watch::{Idle, Registry};
@@ -44,6 +45,7 @@ pub(super) struct Parts<S> {
     pub(super) limits: Limits,
     pub(super) wall_clock: fn() -> SystemTime,
     pub(super) on_ring: bool,
+    pub(super) sender: &'static dyn Sender,
     pub(super) snapshot: Arc<ArcSwap<S>>,
     pub(super) service: mpsc::Sender<ServiceCall<S>>,
     pub(super) counters: Arc<WorkerCounters>,
@@ -53,6 +55,7 @@ pub(super) struct Parts<S> {
 pub(super) struct Worker<S> {
     pub(super) limits: Limits,
     pub(super) clock: Rc<Clock>,
+    pub(super) sender: &'static dyn Sender,
     pub(super) snapshot: Arc<ArcSwap<S>>,
     pub(super) service: mpsc::Sender<ServiceCall<S>>,
     pub(super) counters: Arc<WorkerCounters>,
@@ -78,6 +81,7 @@ impl<S: Lookup> Worker<S> {
             outputs: Buffers::new(2 * MOST_COPIED + Buffers::CAPACITY),
             limits: parts.limits,
             clock: Rc::new(Clock::new(parts.wall_clock)),
+            sender: parts.sender,
             snapshot: parts.snapshot,
             service: parts.service,
             counters: parts.counters,

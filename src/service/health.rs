@@ -33,6 +33,7 @@ struct Head<'a> {
 struct HostHealth<'a> {
     version: &'a str,
     driver: &'a str,
+    body_sender: &'a str,
     workers: usize,
     started_at: String,
     uptime_seconds: u64,
@@ -116,6 +117,7 @@ fn head<'a>(
         host: HostHealth {
             version: &host.version,
             driver: &host.driver,
+            body_sender: host.body_sender,
             workers: host.workers,
             started_at: host.started_at.to_string(),
             uptime_seconds: uptime.as_secs(),

@@ -33,6 +33,8 @@ pub struct Host {
     pub version: String,
     /// The I/O driver in use.
     pub driver: String,
+    /// How large bodies are sent.
+    pub body_sender: &'static str,
     /// Edge threads.
     pub workers: usize,
     /// When the process started, by the time of day.

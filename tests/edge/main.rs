@@ -16,6 +16,7 @@ mod limits;
 mod listeners;
 mod seccomp;
 mod semantics;
+mod senders;
 mod server;
 mod service;
 mod start;

@@ -1,7 +1,8 @@
 //! An edge plane with a small site and a service plane on a thread of its own.
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
@@ -15,9 +16,11 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use pilar_host::edge::{
-    Answer, DriverChoice, Edge, EdgeOptions, Limits, Listeners, Lookup, Peer, ServiceCall,
+    Answer, BodySender, DriverChoice, Edge, EdgeOptions, Limits, Listeners, Lookup, Peer,
+    ServiceCall,
 };
-use pilar_host::http::{CachePolicy, Encoding, Resource};
+use pilar_host::http::{Body as ResourceBody, CachePolicy, Encoding, Resource};
+use rustix::fs::{MemfdFlags, memfd_create};
 use tokio::sync::{Semaphore, mpsc};
 
 /// The date of every reply: the example of RFC 9110 §5.6.7.
@@ -37,6 +40,18 @@ const LARGE: usize = 8 * 1024 * 1024;
 pub(crate) fn large_body() -> Bytes {
     static BODY: LazyLock<Bytes> =
         LazyLock::new(|| (0..LARGE as u32 / 4).flat_map(u32::to_le_bytes).collect());
+    BODY.clone()
+}
+
+/// The same bytes, from the middle of a memory file.
+fn sealed_body() -> ResourceBody {
+    static BODY: LazyLock<ResourceBody> = LazyLock::new(|| {
+        let mut file = File::from(memfd_create("test", MemfdFlags::CLOEXEC).unwrap());
+        file.write_all(b"before").unwrap();
+        file.write_all(&large_body()).unwrap();
+        file.write_all(b"behind").unwrap();
+        ResourceBody::of_file(large_body(), Arc::new(file), 6)
+    });
     BODY.clone()
 }
 
@@ -69,6 +84,7 @@ fn site() -> Site {
         ("/page", page),
         ("/only-br.js", only_br),
         ("/large", asset().identity(large_body(), None)),
+        ("/sealed", asset().identity(sealed_body(), None)),
         ("/big", asset().identity(large_body().slice(..200_000), None)),
         ("/medium", asset().identity(large_body().slice(..60_000), None)),
         ("/empty", asset().identity(Bytes::new(), None)),
@@ -97,14 +113,23 @@ impl Server {
     }
 
     pub(crate) fn on(listeners: Listeners, driver: DriverChoice, limits: Limits) -> Server {
-        let (sender, calls) = mpsc::channel(limits.service_calls);
+        Server::sending(listeners, driver, limits, BodySender::default())
+    }
+
+    pub(crate) fn sending(
+        listeners: Listeners,
+        driver: DriverChoice,
+        limits: Limits,
+        sender: BodySender,
+    ) -> Server {
+        let (to_service, calls) = mpsc::channel(limits.service_calls);
         let gate = Arc::new(Semaphore::new(0));
         let service = serve(calls, Arc::clone(&gate));
         let addr = listeners.local_addr().unwrap();
         let wall_clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let options = EdgeOptions { driver, limits, wall_clock };
+        let options = EdgeOptions { driver, sender, limits, wall_clock };
         let snapshot = Arc::new(ArcSwap::from_pointee(site()));
-        let edge = Edge::start(listeners, options, snapshot, sender).unwrap();
+        let edge = Edge::start(listeners, options, snapshot, to_service).unwrap();
         Server { addr, edge: Some(edge), service: Some(service), gate }
     }
 

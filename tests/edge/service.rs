@@ -31,7 +31,7 @@ fn a_request_reaches_the_service_plane_whole_and_without_what_is_hop_by_hop() {
         let absolute = client.get("http://other:81/service/echo");
         assert_eq!(absolute.text(), "GET /service/echo [host=other:81] ");
         assert_eq!(client.get("/service/peer").text(), client.local_addr().to_string());
-        assert_eq!(client.get("/service/snapshot").text(), "9");
+        assert_eq!(client.get("/service/snapshot").text(), "10");
     }
 }
 
