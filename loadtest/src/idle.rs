@@ -44,11 +44,12 @@ pub(crate) fn run(
     let path = site.url("1k")?;
     let servers = lineup
         .iter()
-        .map(|peer| Server::start(peer.as_ref(), site, room))
-        .collect::<Result<Vec<_>, _>>()?;
+        .filter(|peer| plan.idle_of_all || peer.part() != Part::Other)
+        .map(|peer| Ok((peer, Server::start(peer.as_ref(), site, room)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
     std::thread::sleep(START);
     let mut all = Vec::new();
-    for (peer, server) in lineup.iter().zip(servers) {
+    for (peer, server) in servers {
         let pids = server.pids();
         let resident = || {
             // Servers give memory back while they work; one with idle connections has others that are not.

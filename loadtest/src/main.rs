@@ -77,6 +77,8 @@ struct Plan {
     cases: Vec<&'static Case>,
     /// Memory of idle connections.
     idle: bool,
+    /// Of all servers, not just of those that have a goal or are one.
+    idle_of_all: bool,
     /// Latency at a given rate.
     latency: bool,
     /// Times that every server gets its turn in every case.
@@ -115,8 +117,11 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
     let lineup = peers::lineup(arguments);
     let mut versions = Vec::new();
     for peer in &lineup {
-        versions.push((peer.name().to_owned(), peer.version()?));
+        // One program, however many settings of it run.
+        let program = peer.name().split(',').next().unwrap_or_default();
+        versions.push((program.to_owned(), peer.version()?));
     }
+    versions.dedup();
     versions.push(("wrk".to_owned(), wrk::version()?));
     versions.push(("oha".to_owned(), oha::version(&arguments.oha)?));
 
@@ -165,6 +170,7 @@ impl Plan {
         Ok(Self {
             cases,
             idle: wants(idle::ID),
+            idle_of_all: !quick,
             latency: wants(latency::ID),
             rounds: if quick { 2 } else { 5 },
             latency_seconds: if quick { 2 } else { 6 },
