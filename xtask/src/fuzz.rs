@@ -57,13 +57,13 @@ fn build(workspace: &Workspace, room: &Path) -> Result<(), Failure> {
     )
 }
 
-/// The names of the targets: there is a directory of seeds for each.
+/// The names of the targets, each that of its file.
 fn targets(workspace: &Workspace) -> Result<Vec<String>, Failure> {
-    let corpus = workspace.root.join("fuzz/corpus");
-    let listing = std::fs::read_dir(&corpus).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let listing = listing.map_err(|error| format!("{}: {error}", corpus.display()))?;
-    let mut names: Vec<String> =
-        listing.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let sources = workspace.root.join("fuzz/fuzz_targets");
+    let listing = std::fs::read_dir(&sources).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let listing = listing.map_err(|error| format!("{}: {error}", sources.display()))?;
+    let stem = |path: PathBuf| Some(path.file_stem()?.to_string_lossy().into_owned());
+    let mut names: Vec<String> = listing.iter().filter_map(|entry| stem(entry.path())).collect();
     names.sort();
     Ok(names)
 }

@@ -22,7 +22,11 @@ pub(crate) const STEPS: &[Step] = &[
     Step { name: "lint", what: "clippy has nothing to say", run: lint },
     Step { name: "deny", what: "licences, sources and bans of dependencies", run: deny },
     Step { name: "sdk", what: "the browser side: types, unit tests, checked-in build", run: sdk },
-    Step { name: "unit", what: "unit and property tests inside the crates", run: unit },
+    Step {
+        name: "unit",
+        what: "unit and property tests inside the crates, each benchmark once",
+        run: unit,
+    },
     Step {
         name: "promises",
         what: "property and end-to-end tests, one file a promise",
@@ -120,7 +124,7 @@ fn sdk(workspace: &Workspace) -> Result<Tally, Failure> {
 fn unit(workspace: &Workspace) -> Result<Tally, Failure> {
     count(&mut cargo(
         workspace,
-        &["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"],
+        &["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins", "--bench", "*"],
     ))
 }
 
