@@ -15,7 +15,7 @@ use crate::{Failure, Workspace};
 /// Where the baselines are.
 const BASELINES: &str = "benches/instructions.txt";
 /// By how many percent a count may be above its baseline.
-const TOLERANCE: f64 = 3.0;
+const TOLERANCE: u64 = 3;
 /// The function of `benches/instructions.rs` inside of which instructions count.
 const COUNTED: &str = "*counted_operations*";
 
@@ -66,17 +66,18 @@ pub(crate) fn renew(workspace: &Workspace) -> Result<(), Failure> {
 }
 
 fn judge(baseline: u64, now: u64) -> (String, bool) {
-    let change = (now as f64 / baseline as f64 - 1.0) * 100.0;
-    let advice = if change > TOLERANCE {
+    let too_many = now * 100 > baseline * (100 + TOLERANCE);
+    let advice = if too_many {
         format!(
             "  too many: make it cheaper, or say in the commit why it costs more and run {RENEW}"
         )
-    } else if change < -TOLERANCE {
+    } else if now * 100 < baseline * (100 - TOLERANCE) {
         format!("  fewer: keep it so with {RENEW}")
     } else {
         String::new()
     };
-    (format!("{baseline:>10} {now:>10} {change:>+7.1}%{advice}"), change <= TOLERANCE)
+    let change = (now as f64 / baseline as f64 - 1.0) * 100.0;
+    (format!("{baseline:>10} {now:>10} {change:>+7.1}%{advice}"), !too_many)
 }
 
 fn count(workspace: &Workspace) -> Result<Counts, Failure> {
