@@ -144,8 +144,9 @@ impl Values<'_> {
             workers: self.optional_number("HOST_WORKERS")?,
             driver,
             sender: match self.text("HOST_BODY_SENDER").as_deref() {
+                Some("send") => BodySender::Send,
                 Some("sendfile") => BodySender::Sendfile,
-                _ => BodySender::Send,
+                _ => BodySender::Auto,
             },
             unix_socket: self.text("HOST_UNIX_SOCKET").map(PathBuf::from),
             passed: self.passed()?,

@@ -170,10 +170,10 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "HOST_BODY_SENDER",
-        kind: Kind::Choice(&["send", "sendfile"]),
-        default: Some("send"),
+        kind: Kind::Choice(&["auto", "send", "sendfile"]),
+        default: Some("auto"),
         state: State::Active,
-        doc: "How bodies over 64 KiB are sent; `sendfile` can be cheaper on a network card that gathers pages, and is not on loopback.",
+        doc: "How bodies over 64 KiB are sent; `auto` takes `sendfile` from 2 MiB on. Where a network card gathers pages itself, `sendfile` can be cheaper for all.",
     },
     Variable {
         name: "HOST_UNIX_SOCKET",

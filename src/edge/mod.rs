@@ -33,7 +33,7 @@ pub use counters::Counts;
 pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
 pub use limits::Limits;
 pub use listen::{BindError, Listeners};
-pub use sender::BodySender;
+pub use sender::{BodySender, COPY_COSTS_MORE};
 pub use service::ServiceCall;
 
 use crate::http::Resource;
