@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pilar_artifact::keys::KeysError;
 use pilar_artifact::{Limits, TrustedKeys};
+use pilar_settings::is_dev_key;
 
 use crate::config::KeySource;
 
@@ -58,10 +59,6 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn is_dev_key(id: &str) -> bool {
-    id == "dev" || id.starts_with("dev-")
 }
 
 /// Why there are no trusted keys.

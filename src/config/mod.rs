@@ -1,16 +1,12 @@
 //! The environment, read once and checked whole (contract §11).
 
-mod error;
-mod table;
-mod value;
-
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use error::ConfigError;
-pub use table::{Kind, State, VARIABLES, Variable, markdown};
+pub use pilar_settings::{
+    KeySource, Kind, SettingError, Settings, State, VARIABLES, Variable, markdown,
+};
 
 use crate::edge::{BodySender, DriverChoice, Limits};
 
@@ -52,15 +48,6 @@ pub struct Config {
     pub retain: Retain,
 }
 
-/// Where the trusted keys are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// `FEATURE_TRUST_PUBLIC_KEYS_JSON`.
-    Inline(String),
-    /// `FEATURE_TRUST_PUBLIC_KEYS_PATH`.
-    File(PathBuf),
-}
-
 /// Sockets that a service manager passed (sd_listen_fds(3)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passed {
@@ -94,143 +81,66 @@ pub struct Checked {
 /// Reads the configuration from the variables of an environment.
 ///
 /// # Errors
-/// [`ConfigError`] of the first variable that is wrong, naming it, its value and what is allowed.
+/// [`SettingError`] of the first variable that is wrong, naming it, its value and what is allowed.
 pub fn read(
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<Checked, ConfigError> {
-    // An empty value is how charts and compose files leave a variable unset.
-    let set: BTreeMap<String, String> =
-        environment.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
-    let mut notes = table::check_names(set.keys())?;
-    for variable in VARIABLES {
-        let Some(value) = set.get(variable.name) else { continue };
-        value::check(variable, value)?;
-        if variable.state == State::Reserved {
-            notes.push(format!(
-                "{} is set, but this version of the host does not act on it yet",
-                variable.name
-            ));
-        }
+) -> Result<Checked, SettingError> {
+    let settings = Settings::new(environment);
+    match settings.problems().into_iter().next() {
+        Some(problem) => Err(problem),
+        None => Ok(Checked { config: config(&settings)?, notes: settings.notes() }),
     }
-    Ok(Checked { config: Values { set: &set }.config()?, notes })
 }
 
-struct Values<'a> {
-    set: &'a BTreeMap<String, String>,
+fn config(settings: &Settings) -> Result<Config, SettingError> {
+    let production = settings.production()?;
+    let bind = settings.optional("HOST_BIND")?;
+    let address: IpAddr = bind.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    let driver = match settings.text("HOST_IO_DRIVER").as_deref() {
+        Some("io_uring") => DriverChoice::IoUring,
+        Some("epoll") => DriverChoice::Epoll,
+        _ => DriverChoice::Auto,
+    };
+    Ok(Config {
+        listen: SocketAddr::new(address, settings.number("PORT")?),
+        production,
+        artifacts_dir: PathBuf::from(settings.text("ARTIFACTS_DIR").unwrap_or_default()),
+        watch: settings.flag("HOT_REFRESH_WATCH")?,
+        trusted_keys: settings.trusted_keys()?,
+        allow_dev_keys: !production && settings.flag("FEATURE_ALLOW_INSECURE_DEV_KEYS")?,
+        workers: settings.optional("HOST_WORKERS")?,
+        driver,
+        sender: match settings.text("HOST_BODY_SENDER").as_deref() {
+            Some("send") => BodySender::Send,
+            Some("sendfile") => BodySender::Sendfile,
+            _ => BodySender::Auto,
+        },
+        unix_socket: settings.text("HOST_UNIX_SOCKET").map(PathBuf::from),
+        passed: passed(settings)?,
+        limits: Limits {
+            connections_per_worker: settings.number("HOST_MAX_CONNECTIONS")?,
+            connections_per_ip: settings.optional("HOST_MAX_CONNECTIONS_PER_IP")?,
+            idle_timeout: Duration::from_secs(settings.number("HOST_IDLE_TIMEOUT_SECONDS")?),
+            min_send_rate: settings.number("HOST_MIN_SEND_RATE")?,
+            ..Limits::default()
+        },
+        ready_sentinel: settings.text("FEATURE_READY_SENTINEL_PATH").map(PathBuf::from),
+        root_redirect: settings.text("HOST_ROOT_REDIRECT"),
+        drain: Duration::from_secs(settings.number("HOST_DRAIN_SECONDS")?),
+        retain: Retain {
+            time: Duration::from_secs(settings.number("FEATURE_RETAIN_SECONDS")?),
+            bytes: settings.number("FEATURE_RETAIN_MAX_BYTES")?,
+            listed: if settings.flag("FALLBACK_CACHE_ENABLED")? {
+                settings.number("FALLBACK_CACHE_MAX_ENTRIES")?
+            } else {
+                0
+            },
+        },
+    })
 }
 
-impl Values<'_> {
-    fn config(&self) -> Result<Config, ConfigError> {
-        let production = self.production()?;
-        if production && self.flag("ALLOW_UNAUTHENTICATED_ADMIN")? {
-            return Err(ConfigError::RefusedInProduction { name: "ALLOW_UNAUTHENTICATED_ADMIN" });
-        }
-        let address: IpAddr = match self.text("HOST_BIND") {
-            Some(text) => value::parse("HOST_BIND", &text)?,
-            None => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let driver = match self.text("HOST_IO_DRIVER").as_deref() {
-            Some("io_uring") => DriverChoice::IoUring,
-            Some("epoll") => DriverChoice::Epoll,
-            _ => DriverChoice::Auto,
-        };
-        Ok(Config {
-            listen: SocketAddr::new(address, self.number("PORT")?),
-            production,
-            artifacts_dir: PathBuf::from(self.text("ARTIFACTS_DIR").unwrap_or_default()),
-            watch: self.flag("HOT_REFRESH_WATCH")?,
-            trusted_keys: self.trusted_keys()?,
-            allow_dev_keys: !production && self.flag("FEATURE_ALLOW_INSECURE_DEV_KEYS")?,
-            workers: self.optional_number("HOST_WORKERS")?,
-            driver,
-            sender: match self.text("HOST_BODY_SENDER").as_deref() {
-                Some("send") => BodySender::Send,
-                Some("sendfile") => BodySender::Sendfile,
-                _ => BodySender::Auto,
-            },
-            unix_socket: self.text("HOST_UNIX_SOCKET").map(PathBuf::from),
-            passed: self.passed()?,
-            limits: Limits {
-                connections_per_worker: self.number("HOST_MAX_CONNECTIONS")?,
-                connections_per_ip: self.optional_number("HOST_MAX_CONNECTIONS_PER_IP")?,
-                idle_timeout: Duration::from_secs(self.number("HOST_IDLE_TIMEOUT_SECONDS")?),
-                min_send_rate: self.number("HOST_MIN_SEND_RATE")?,
-                ..Limits::default()
-            },
-            ready_sentinel: self.text("FEATURE_READY_SENTINEL_PATH").map(PathBuf::from),
-            root_redirect: self.text("HOST_ROOT_REDIRECT"),
-            drain: Duration::from_secs(self.number("HOST_DRAIN_SECONDS")?),
-            retain: Retain {
-                time: Duration::from_secs(self.number("FEATURE_RETAIN_SECONDS")?),
-                bytes: self.number("FEATURE_RETAIN_MAX_BYTES")?,
-                listed: if self.flag("FALLBACK_CACHE_ENABLED")? {
-                    self.number("FALLBACK_CACHE_MAX_ENTRIES")?
-                } else {
-                    0
-                },
-            },
-        })
-    }
-
-    fn passed(&self) -> Result<Option<Passed>, ConfigError> {
-        let count = self.optional_number("LISTEN_FDS")?.filter(|&count| count > 0);
-        let process = self.optional_number("LISTEN_PID")?;
-        Ok(count.zip(process).map(|(count, process)| Passed { count, process }))
-    }
-
-    /// What is nearly `production` must not quietly be development, where dev keys may be trusted.
-    fn production(&self) -> Result<bool, ConfigError> {
-        let Some(value) = self.text("NODE_ENV") else { return Ok(false) };
-        let lower = value.to_ascii_lowercase();
-        let near =
-            lower.starts_with("prod") || strsim::damerau_levenshtein(&lower, "production") <= 2;
-        match (value.as_str(), near) {
-            ("production", _) => Ok(true),
-            (_, true) => Err(ConfigError::BadValue {
-                name: "NODE_ENV",
-                value,
-                allowed: "\"production\" in exactly this spelling, or another word".to_owned(),
-            }),
-            (_, false) => Ok(false),
-        }
-    }
-
-    fn trusted_keys(&self) -> Result<KeySource, ConfigError> {
-        let inline = self.text("FEATURE_TRUST_PUBLIC_KEYS_JSON").map(KeySource::Inline);
-        let file = self
-            .text("FEATURE_TRUST_PUBLIC_KEYS_PATH")
-            .map(|path| KeySource::File(PathBuf::from(path)));
-        match (inline, file) {
-            (Some(_), Some(_)) => Err(ConfigError::Both {
-                one: "FEATURE_TRUST_PUBLIC_KEYS_JSON",
-                other: "FEATURE_TRUST_PUBLIC_KEYS_PATH",
-            }),
-            (Some(source), None) | (None, Some(source)) => Ok(source),
-            (None, None) => Err(ConfigError::NoTrustedKeys),
-        }
-    }
-
-    /// The value, or the default of the table.
-    fn text(&self, name: &'static str) -> Option<String> {
-        let default = || table::find(name).and_then(|variable| variable.default).map(str::to_owned);
-        self.set.get(name).map(|value| value.trim().to_owned()).or_else(default)
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &'static str) -> Result<T, ConfigError> {
-        value::parse(name, &self.text(name).unwrap_or_default())
-    }
-
-    fn optional_number<T: std::str::FromStr>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, ConfigError> {
-        self.text(name).map(|text| value::parse(name, &text)).transpose()
-    }
-
-    fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
-        match self.text(name) {
-            Some(text) => value::flag(name, &text),
-            None => Ok(false),
-        }
-    }
+fn passed(settings: &Settings) -> Result<Option<Passed>, SettingError> {
+    let count = settings.optional("LISTEN_FDS")?.filter(|&count| count > 0);
+    let process = settings.optional("LISTEN_PID")?;
+    Ok(count.zip(process).map(|(count, process)| Passed { count, process }))
 }

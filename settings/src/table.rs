@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::ConfigError;
+use crate::SettingError;
 
 /// One variable of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -497,27 +497,31 @@ const NEIGHBOURS: &[&str] =
 /// Names shorter than this have too many neighbours to guess at.
 const SHORTEST_GUESS: usize = 8;
 
-pub(super) fn find(name: &str) -> Option<&'static Variable> {
+pub(crate) fn find(name: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.name == name)
 }
 
-/// Refuses near misses of known names, and returns a line for each other name that looks like one of ours.
-pub(super) fn check_names<'n>(
+/// Names that are nearly those of known ones.
+pub(crate) fn near_misses<'n>(
     names: impl Iterator<Item = &'n String>,
-) -> Result<Vec<String>, ConfigError> {
-    let mut notes = Vec::new();
-    for name in names {
-        if find(name).is_some() || NEIGHBOURS.contains(&name.as_str()) {
-            continue;
-        }
-        if let Some(nearest) = nearest(name) {
-            return Err(ConfigError::NearMiss { name: name.clone(), nearest });
-        }
-        if PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
-            notes.push(format!("{name} is not a variable of the host and has no effect"));
-        }
-    }
-    Ok(notes)
+) -> impl Iterator<Item = SettingError> {
+    names.filter(|name| !is_known(name)).filter_map(|name| {
+        nearest(name).map(|nearest| SettingError::NearMiss { name: name.clone(), nearest })
+    })
+}
+
+/// Names that look like ours and are not.
+pub(crate) fn unknown<'n>(
+    names: impl Iterator<Item = &'n String>,
+) -> impl Iterator<Item = &'n String> {
+    names.filter(|name| {
+        let ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+        ours && !is_known(name) && nearest(name).is_none()
+    })
+}
+
+fn is_known(name: &str) -> bool {
+    find(name).is_some() || NEIGHBOURS.contains(&name)
 }
 
 fn nearest(name: &str) -> Option<&'static str> {
@@ -536,7 +540,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 pub fn markdown() -> String {
     let mut text = String::from(
         "# Configuration of the host\n\n\
-         Generated from `src/config/table.rs`; a test keeps it current. An empty value counts as unset. A bad value \
+         Generated from `settings/src/table.rs`; a test keeps it current. An empty value counts as unset. A bad value \
          stops the start and says what is allowed; so does a name that is nearly one of these. \"Reserved\" \
          variables are checked, but nothing acts on them yet, and the host says so when one is set. `OTEL_*` is taken \
          and has no effect yet. A bad value ends the start with status 2; what is wrong with files or the port with \

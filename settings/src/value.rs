@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::ConfigError;
-use super::table::{Kind, Variable, find};
+use crate::SettingError;
+use crate::table::{Kind, Variable, find};
 
 /// Checks a value that is set against the kind of its variable.
-pub(super) fn check(variable: &Variable, value: &str) -> Result<(), ConfigError> {
+pub(crate) fn check(variable: &Variable, value: &str) -> Result<(), SettingError> {
     let value = value.trim();
     let ok = match variable.kind {
         Kind::Text | Kind::Path => true,
@@ -23,21 +23,21 @@ pub(super) fn check(variable: &Variable, value: &str) -> Result<(), ConfigError>
 }
 
 /// Parses a value whose variable was checked before.
-pub(super) fn parse<T: FromStr>(name: &'static str, value: &str) -> Result<T, ConfigError> {
+pub(crate) fn parse<T: FromStr>(name: &'static str, value: &str) -> Result<T, SettingError> {
     value.trim().parse().map_err(|_| match find(name) {
         Some(variable) => bad(variable, value),
         None => {
-            ConfigError::BadValue { name, value: value.to_owned(), allowed: "a value".to_owned() }
+            SettingError::BadValue { name, value: value.to_owned(), allowed: "a value".to_owned() }
         }
     })
 }
 
 /// Reads a switch.
-pub(super) fn flag(name: &'static str, value: &str) -> Result<bool, ConfigError> {
+pub(crate) fn flag(name: &'static str, value: &str) -> Result<bool, SettingError> {
     match value.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
         "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err(ConfigError::BadValue {
+        _ => Err(SettingError::BadValue {
             name,
             value: value.to_owned(),
             allowed: Kind::Flag.allowed(),
@@ -45,7 +45,7 @@ pub(super) fn flag(name: &'static str, value: &str) -> Result<bool, ConfigError>
     }
 }
 
-fn bad(variable: &Variable, value: &str) -> ConfigError {
+fn bad(variable: &Variable, value: &str) -> SettingError {
     let nearest = match variable.kind {
         Kind::Choice(choices) => choices
             .iter()
@@ -58,7 +58,11 @@ fn bad(variable: &Variable, value: &str) -> ConfigError {
         None => variable.kind.allowed(),
     };
     let shown = if matches!(variable.kind, Kind::Secret) { "(secret)" } else { value };
-    ConfigError::BadValue { name: variable.name, value: shown.chars().take(120).collect(), allowed }
+    SettingError::BadValue {
+        name: variable.name,
+        value: shown.chars().take(120).collect(),
+        allowed,
+    }
 }
 
 fn is_http_url(value: &str) -> bool {

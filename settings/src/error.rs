@@ -2,7 +2,7 @@
 
 /// A configuration that the host does not start with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
+pub enum SettingError {
     /// A value that is not allowed.
     #[error("{name} is \"{value}\", but it takes {allowed}")]
     BadValue {
@@ -43,7 +43,7 @@ pub enum ConfigError {
     },
 }
 
-impl ConfigError {
+impl SettingError {
     /// The stable code of this problem.
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,0 +1,165 @@
+//! The environment of the host: every variable, what it takes, and what is refused (contract §11).
+//!
+//! The host reads its configuration through [`Settings`] and stops at the first problem; `pilar doctor` shows
+//! all of them. Nothing here reads the environment: programs pass it in.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod table;
+mod value;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+pub use error::SettingError;
+pub use table::{Kind, State, VARIABLES, Variable, markdown};
+
+/// The variables of an environment that are set.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    set: BTreeMap<String, String>,
+}
+
+/// Where the trusted keys are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// `FEATURE_TRUST_PUBLIC_KEYS_JSON`.
+    Inline(String),
+    /// `FEATURE_TRUST_PUBLIC_KEYS_PATH`.
+    File(PathBuf),
+}
+
+impl Settings {
+    /// The variables of `environment`. An empty value counts as unset: that is how charts and compose files
+    /// leave a variable out.
+    pub fn new(environment: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self {
+            set: environment.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect(),
+        }
+    }
+
+    /// Everything that the host does not start with, in the order in which it is found.
+    pub fn problems(&self) -> Vec<SettingError> {
+        let values = VARIABLES.iter().filter_map(|variable| {
+            let value = self.set.get(variable.name)?;
+            value::check(variable, value).err()
+        });
+        table::near_misses(self.set.keys())
+            .chain(values)
+            .chain(self.production().err())
+            .chain(self.for_development_only())
+            .chain(self.trusted_keys().err())
+            .collect()
+    }
+
+    /// Things that are no error, one line each.
+    pub fn notes(&self) -> Vec<String> {
+        let reserved = VARIABLES.iter().filter(|variable| {
+            variable.state == State::Reserved && self.set.contains_key(variable.name)
+        });
+        let reserved = reserved.map(|Variable { name, .. }| {
+            format!("{name} is set, but this version of the host does not act on it yet")
+        });
+        let unknown = table::unknown(self.set.keys());
+        unknown
+            .map(|name| format!("{name} is not a variable of the host and has no effect"))
+            .chain(reserved)
+            .collect()
+    }
+
+    /// Whether `name` is set.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.set.contains_key(name)
+    }
+
+    /// The value, or the default of the table.
+    pub fn text(&self, name: &'static str) -> Option<String> {
+        let default = || table::find(name).and_then(|variable| variable.default).map(str::to_owned);
+        self.set.get(name).map(|value| value.trim().to_owned()).or_else(default)
+    }
+
+    /// A value that is set or has a default.
+    ///
+    /// # Errors
+    /// [`SettingError::BadValue`].
+    pub fn number<T: FromStr>(&self, name: &'static str) -> Result<T, SettingError> {
+        value::parse(name, &self.text(name).unwrap_or_default())
+    }
+
+    /// A value without a default.
+    ///
+    /// # Errors
+    /// [`SettingError::BadValue`].
+    pub fn optional<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, SettingError> {
+        self.text(name).map(|text| value::parse(name, &text)).transpose()
+    }
+
+    /// A switch; off where it is not set and has no default.
+    ///
+    /// # Errors
+    /// [`SettingError::BadValue`].
+    pub fn flag(&self, name: &'static str) -> Result<bool, SettingError> {
+        self.text(name).map_or(Ok(false), |text| value::flag(name, &text))
+    }
+
+    /// Whether `NODE_ENV` is `production`. What is nearly that must not quietly be development, where dev keys
+    /// may be trusted.
+    ///
+    /// # Errors
+    /// [`SettingError::BadValue`].
+    pub fn production(&self) -> Result<bool, SettingError> {
+        let Some(value) = self.text("NODE_ENV") else { return Ok(false) };
+        let lower = value.to_ascii_lowercase();
+        let near =
+            lower.starts_with("prod") || strsim::damerau_levenshtein(&lower, "production") <= 2;
+        match (value.as_str(), near) {
+            ("production", _) => Ok(true),
+            (_, true) => Err(SettingError::BadValue {
+                name: "NODE_ENV",
+                value,
+                allowed: "\"production\" in exactly this spelling, or another word".to_owned(),
+            }),
+            (_, false) => Ok(false),
+        }
+    }
+
+    /// Where the trusted keys are.
+    ///
+    /// # Errors
+    /// [`SettingError::Both`] and [`SettingError::NoTrustedKeys`].
+    pub fn trusted_keys(&self) -> Result<KeySource, SettingError> {
+        let inline = self.text("FEATURE_TRUST_PUBLIC_KEYS_JSON").map(KeySource::Inline);
+        let file = self
+            .text("FEATURE_TRUST_PUBLIC_KEYS_PATH")
+            .map(|path| KeySource::File(PathBuf::from(path)));
+        match (inline, file) {
+            (Some(_), Some(_)) => Err(SettingError::Both {
+                one: "FEATURE_TRUST_PUBLIC_KEYS_JSON",
+                other: "FEATURE_TRUST_PUBLIC_KEYS_PATH",
+            }),
+            (Some(source), None) | (None, Some(source)) => Ok(source),
+            (None, None) => Err(SettingError::NoTrustedKeys),
+        }
+    }
+
+    fn for_development_only(&self) -> Option<SettingError> {
+        let name = "ALLOW_UNAUTHENTICATED_ADMIN";
+        let refused = self.production().ok()? && self.flag(name).ok()?;
+        refused.then_some(SettingError::RefusedInProduction { name })
+    }
+}
+
+/// Values may be secrets, so only names are shown.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.set.keys()).finish()
+    }
+}
+
+/// Whether a trusted key with this id is a dev key: its private half lies on somebody's disk, so a host in
+/// production never believes it.
+pub fn is_dev_key(id: &str) -> bool {
+    id == "dev" || id.starts_with("dev-")
+}
