@@ -5,6 +5,8 @@ mod build;
 mod dev;
 mod documents;
 mod environment;
+mod finding;
+mod http;
 mod inspect;
 mod keyring;
 mod keys;

@@ -92,6 +92,26 @@ impl Problem {
         &self.0.code
     }
 
+    /// What failed.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The file or directory, if one is named.
+    pub(crate) fn file_text(&self) -> Option<&str> {
+        self.0.file.as_deref()
+    }
+
+    /// The field, variable or option, if one is named.
+    pub(crate) fn field_text(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
+    /// What to do.
+    pub(crate) fn remedy_text(&self) -> &str {
+        &self.0.remedy
+    }
+
     /// The three lines of a terminal: what, where, what to do.
     pub(crate) fn lines(&self) -> [String; 3] {
         let Details { code, message, file, field, remedy, .. } = &*self.0;

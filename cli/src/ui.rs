@@ -25,6 +25,7 @@ pub(crate) struct Ui {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tone {
     Good,
+    Warning,
     Bad,
     Quiet,
     Strong,
@@ -160,6 +161,7 @@ fn print(line: &str) {
 fn paint(colour: bool, tone: Tone, text: &str) -> String {
     let code = match tone {
         Tone::Good => "32",
+        Tone::Warning => "33",
         Tone::Bad => "31",
         Tone::Quiet => "2",
         Tone::Strong => "1",

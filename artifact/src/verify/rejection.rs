@@ -260,7 +260,7 @@ impl Failure {
                 "make the artifact smaller, or raise the limit of this program".into()
             }
             Self::Read(ReadError::Failed { .. }) => {
-                "let the user of this process read the artifacts directory".into()
+                "let the user of this process read the artifacts directory; behind a URL, see why the server refuses".into()
             }
             Self::Signature(error) => error.remedy().into(),
             Self::Json(_) | Self::Schema(_) => {

@@ -9,7 +9,7 @@ use pilar_artifact::json::parse_object;
 use pilar_artifact::operations::{Attribution, Channel, Operation, Window, apply};
 use pilar_artifact::select::{Outcome, select};
 use pilar_artifact::verify::{
-    self, Context, DropFiles, Failure, ReadArtifact, Step, VerifiedIndex, VerifiedVersion,
+    self, Context, DropFiles, Failure, ReadArtifact, VerifiedIndex, VerifiedVersion,
 };
 use pilar_artifact::{FeatureId, MANIFEST_FILE, Rejection, ReleaseIndex, Sha256Digest};
 use semver::Version;
@@ -18,41 +18,31 @@ use serde_json::Map;
 use crate::documents::{open_dir, unreadable};
 use crate::problem::Problem;
 
-/// The steps that are about the index.
-pub(super) const INDEX_STEPS: usize = 5;
-
 /// What was found of one feature.
-pub(super) struct FeatureReport {
-    pub(super) feature: FeatureId,
-    pub(super) index: Result<VerifiedIndex, Rejection>,
-    pub(super) versions: Vec<VersionReport>,
+pub(crate) struct FeatureReport {
+    pub(crate) feature: FeatureId,
+    pub(crate) index: Result<VerifiedIndex, Rejection>,
+    pub(crate) versions: Vec<VersionReport>,
 }
 
 /// What was found of one version.
-pub(super) struct VersionReport {
-    pub(super) version: Version,
-    pub(super) verified: Result<VerifiedVersion, Rejection>,
+pub(crate) struct VersionReport {
+    pub(crate) version: Version,
+    pub(crate) verified: Result<VerifiedVersion, Rejection>,
     /// What a host would make of it; `None` where no index speaks of it.
-    pub(super) outcome: Option<Outcome>,
-}
-
-/// What came of one step.
-pub(super) enum Checked<'r> {
-    Passed,
-    Refused(&'r Rejection),
-    NotReached,
+    pub(crate) outcome: Option<Outcome>,
 }
 
 impl FeatureReport {
     /// Everything that is refused. That a version was taken back is what somebody wanted.
-    pub(super) fn refusals(&self) -> impl Iterator<Item = &Rejection> {
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = &Rejection> {
         let versions = self.versions.iter().filter(|version| !version.is_revoked());
         let refused = versions.filter_map(|version| version.verified.as_ref().err());
         self.index.as_ref().err().into_iter().chain(refused)
     }
 
     /// The version that would serve.
-    pub(super) fn serving(&self) -> Option<&VersionReport> {
+    pub(crate) fn serving(&self) -> Option<&VersionReport> {
         self.versions.iter().find(|version| matches!(version.outcome, Some(Outcome::Serving)))
     }
 }
@@ -65,23 +55,8 @@ impl VersionReport {
     }
 }
 
-/// What came of each of `steps`, given the first failure.
-pub(super) fn checks<'r>(
-    steps: &'static [Step],
-    refusal: Option<&'r Rejection>,
-) -> impl Iterator<Item = (Step, Checked<'r>)> {
-    steps.iter().map(move |step| {
-        let checked = match refusal {
-            Some(refusal) if refusal.step() == *step => Checked::Refused(refusal),
-            Some(refusal) if refusal.step() < *step => Checked::NotReached,
-            _ => Checked::Passed,
-        };
-        (*step, checked)
-    })
-}
-
 /// Steps 1 to 13 for a feature and every version that its index lists.
-pub(super) fn feature(
+pub(crate) fn feature(
     source: &dyn ReadArtifact,
     feature: &FeatureId,
     context: &Context<'_>,
@@ -94,7 +69,7 @@ pub(super) fn feature(
 }
 
 /// Steps 8 to 13 for a version directory without an index, such as the output of a build.
-pub(super) fn version_alone(dir: &Path, context: &Context<'_>) -> Result<VersionReport, Problem> {
+pub(crate) fn version_alone(dir: &Path, context: &Context<'_>) -> Result<VersionReport, Problem> {
     let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
         return Err(not_a_version(dir));
     };
