@@ -7,7 +7,7 @@ use pilar_artifact::FeatureId;
 use pilar_artifact::operations::{Attribution, Channel};
 
 use crate::environment::Environment;
-use crate::{build, dev, inspect, keys, publish, release};
+use crate::{build, dev, inspect, keys, lint, publish, release};
 
 /// Builds, signs, publishes, releases and inspects features.
 #[derive(Debug, Parser)]
@@ -53,6 +53,9 @@ pub(crate) enum Command {
     Release(release::ReleaseCommand),
     /// Verify the whole chain and say what would serve, and why.
     Inspect(inspect::InspectArguments),
+    /// Find mistakes that no single manifest shows.
+    #[command(subcommand)]
+    Lint(lint::LintCommand),
     /// Build, publish and serve features while you work on them.
     Dev(dev::DevArguments),
 }

@@ -10,9 +10,11 @@ mod http;
 mod inspect;
 mod keyring;
 mod keys;
+mod lint;
 mod problem;
 mod publish;
 mod release;
+mod subject;
 mod tree;
 mod ui;
 
@@ -54,6 +56,7 @@ fn run(command: &Command, environment: &Environment, ui: &Ui) -> Result<Outcome,
         Command::Publish(arguments) => publish::run(arguments, environment, ui),
         Command::Release(command) => release::run(command, environment, ui),
         Command::Inspect(arguments) => inspect::run(arguments, environment, ui),
+        Command::Lint(command) => lint::run(command, environment, ui),
         Command::Dev(arguments) => dev::run(arguments, environment, ui),
     }
 }

@@ -78,14 +78,36 @@ pub(crate) fn find(paths: &[PathBuf], only: &[FeatureId]) -> Result<Vec<Source>,
     choose(found, only)
 }
 
+/// The features at `paths`, sorted by id, and what is wrong with those that cannot be read: for those who look at
+/// all of them, whatever is wrong with one.
+pub(crate) fn read_all(paths: &[PathBuf]) -> Result<(Vec<Source>, Vec<Problem>), Problem> {
+    let mut by_id = BTreeMap::<FeatureId, Source>::new();
+    let mut problems = Vec::new();
+    for path in paths {
+        let dirs = directories_at(path)?;
+        if dirs.is_empty() {
+            return Err(nothing_found(std::slice::from_ref(path)));
+        }
+        for dir in dirs {
+            match Source::read(&dir) {
+                Ok(source) => match by_id.get(source.id()) {
+                    Some(other) if other.dir != source.dir => {
+                        problems.push(duplicate(other, &source));
+                    }
+                    _ => _ = by_id.insert(source.id().clone(), source),
+                },
+                Err(problem) => problems.push(problem),
+            }
+        }
+    }
+    Ok((by_id.into_values().collect(), problems))
+}
+
 fn choose(found: Vec<Source>, only: &[FeatureId]) -> Result<Vec<Source>, Problem> {
     let mut by_id = BTreeMap::<FeatureId, Source>::new();
     for source in found {
         if let Some(other) = by_id.get(source.id()).filter(|other| other.dir != source.dir) {
-            let message = format!("it has the id of {}", other.dir.display());
-            return Err(Problem::new("duplicate-feature", message, "give each feature its own id")
-                .file(source.dir.join(MANIFEST_FILE))
-                .field("id"));
+            return Err(duplicate(other, &source));
         }
         by_id.insert(source.id().clone(), source);
     }
@@ -100,8 +122,13 @@ fn choose(found: Vec<Source>, only: &[FeatureId]) -> Result<Vec<Source>, Problem
 }
 
 fn find_at(path: &Path) -> Result<Vec<Source>, Problem> {
-    if let Some(source) = Source::read_optional(path)? {
-        return Ok(vec![source]);
+    directories_at(path)?.iter().map(|directory| Source::read(directory)).collect()
+}
+
+/// `path` where it is a feature, else those of its subdirectories that are.
+fn directories_at(path: &Path) -> Result<Vec<PathBuf>, Problem> {
+    if path.join(MANIFEST_FILE).exists() {
+        return Ok(vec![path.to_owned()]);
     }
     let mut directories: Vec<PathBuf> = std::fs::read_dir(path)
         .and_then(Iterator::collect::<io::Result<Vec<_>>>)
@@ -115,7 +142,14 @@ fn find_at(path: &Path) -> Result<Vec<Source>, Problem> {
         .filter(|directory| directory.join(MANIFEST_FILE).exists())
         .collect();
     directories.sort();
-    directories.iter().map(|directory| Source::read(directory)).collect()
+    Ok(directories)
+}
+
+fn duplicate(one: &Source, other: &Source) -> Problem {
+    let message = format!("it has the id of {}", one.dir.display());
+    Problem::new("duplicate-feature", message, "give each feature its own id")
+        .file(other.dir.join(MANIFEST_FILE))
+        .field("id")
 }
 
 fn has_build_script(dir: &Path, limits: &Limits) -> Result<bool, Problem> {
