@@ -7,7 +7,7 @@ use pilar_artifact::FeatureId;
 use pilar_artifact::operations::{Attribution, Channel};
 
 use crate::environment::Environment;
-use crate::{build, dev, inspect, keys, lint, publish, release};
+use crate::{build, dev, inspect, keys, lint, publish, release, validate};
 
 /// Builds, signs, publishes, releases and inspects features.
 #[derive(Debug, Parser)]
@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Find mistakes that no single manifest shows.
     #[command(subcommand)]
     Lint(lint::LintCommand),
+    /// Check that features fit a host and each other.
+    #[command(subcommand)]
+    Validate(validate::ValidateCommand),
     /// Build, publish and serve features while you work on them.
     Dev(dev::DevArguments),
 }

@@ -17,6 +17,7 @@ mod release;
 mod subject;
 mod tree;
 mod ui;
+mod validate;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};
@@ -57,6 +58,7 @@ fn run(command: &Command, environment: &Environment, ui: &Ui) -> Result<Outcome,
         Command::Release(command) => release::run(command, environment, ui),
         Command::Inspect(arguments) => inspect::run(arguments, environment, ui),
         Command::Lint(command) => lint::run(command, environment, ui),
+        Command::Validate(command) => validate::run(command, environment, ui),
         Command::Dev(arguments) => dev::run(arguments, environment, ui),
     }
 }

@@ -1,6 +1,6 @@
 //! The features that `lint` and `validate` look at: what an artifacts directory serves, and sources that are to come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -53,8 +53,10 @@ pub(crate) struct Subject {
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
     pub(crate) all: Vec<Subject>,
-    /// Features that are refused and so are not among them.
+    /// What is wrong with those that cannot be looked at as they were released, or not at all.
     pub(crate) refused: Vec<Finding>,
+    /// How many features there are, refused ones included.
+    count: usize,
 }
 
 impl Subject {
@@ -86,6 +88,8 @@ impl Subjects {
     ) -> Result<Self, Problem> {
         let mut subjects: BTreeMap<FeatureId, Subject> = BTreeMap::new();
         let mut refused = Vec::new();
+        let mut found = BTreeSet::new();
+        let mut count = 0;
         let default = arguments.paths.is_empty().then(|| environment.artifacts_dir.clone());
         if let Some(root) = arguments.artifacts.clone().or(default) {
             let trusted = keyring::trusted_keys(environment, arguments.keys.dev)?;
@@ -96,16 +100,22 @@ impl Subjects {
                 limits: Limits::default(),
             };
             for (feature, dir) in features_in(&root)? {
-                match released(&feature, &dir, &context) {
-                    Ok(subject) => _ = subjects.insert(feature, subject),
-                    Err(problem) => refused.push(Finding::from(problem)),
-                }
+                let (subject, problem) = match released(&feature, &dir, &context) {
+                    Ok(subject) => subject,
+                    Err(problem) => (None, Some(problem)),
+                };
+                found.insert(feature.clone());
+                subjects.extend(subject.map(|subject| (feature, subject)));
+                refused.extend(problem.map(Finding::from));
             }
         }
         if !arguments.paths.is_empty() {
             let (sources, problems) = build::source::read_all(&arguments.paths)?;
+            // Those have no id that counts.
+            count = problems.len();
             refused.extend(problems.into_iter().map(Finding::from));
             for source in sources {
+                found.insert(source.id().clone());
                 let before = subjects.remove(source.id());
                 let file = source.dir.join(MANIFEST_FILE);
                 let released = before.map(|before| {
@@ -123,15 +133,12 @@ impl Subjects {
             let remedy = "name features, directories of features, or an artifacts directory";
             return Err(Problem::new("no-feature", "there is no feature here", remedy).wrong_use());
         }
-        Ok(Self { all: subjects.into_values().collect(), refused })
+        Ok(Self { all: subjects.into_values().collect(), refused, count: count + found.len() })
     }
 
-    /// How many features there are, in words, those that are refused included.
-    pub(crate) fn count(&self, refused: &[Finding]) -> String {
-        match self.all.len() + refused.len() {
-            1 => "1 feature".to_owned(),
-            count => format!("{count} features"),
-        }
+    /// How many features there are, in words.
+    pub(crate) fn count(&self) -> String {
+        if self.count == 1 { "1 feature".to_owned() } else { format!("{} features", self.count) }
     }
 
     /// The feature with this id.
@@ -140,8 +147,13 @@ impl Subjects {
     }
 }
 
-/// The version that a host would serve, and the manifests of the others that it may serve one day.
-fn released(feature: &FeatureId, dir: &Path, context: &Context<'_>) -> Result<Subject, Problem> {
+/// The version that a host would serve, with the manifests of the others that it may serve one day; and why it is
+/// not the one that was released.
+fn released(
+    feature: &FeatureId,
+    dir: &Path,
+    context: &Context<'_>,
+) -> Result<(Option<Subject>, Option<Problem>), Problem> {
     let source = open_dir(dir)?;
     let refused = |rejection: &pilar_artifact::Rejection| {
         Problem::from(rejection).file(dir.join(rejection.file()))
@@ -185,5 +197,5 @@ fn released(feature: &FeatureId, dir: &Path, context: &Context<'_>) -> Result<Su
         let message = "the manifest changed while it was read";
         Problem::new("manifest-hash", message, "run it again").file(dir)
     })?;
-    Ok(Subject { manifest, document, file, is_source: false, released })
+    Ok((Some(Subject { manifest, document, file, is_source: false, released }), first_refusal))
 }

@@ -1,7 +1,7 @@
 //! `pilar build`: sources in, a signed version directory out.
 
 mod compress;
-mod files;
+pub(crate) mod files;
 mod hashed_names;
 mod manifest;
 pub(crate) mod npm;

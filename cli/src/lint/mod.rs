@@ -43,7 +43,7 @@ pub(crate) fn run(
     let mut subjects = Subjects::read(&arguments.subjects, None, environment)?;
     drop(progress);
     let mut findings = std::mem::take(&mut subjects.refused);
-    let what = subjects.count(&findings);
+    let what = subjects.count();
     findings.extend(routes::check(&subjects.all));
     Ok(conclude(&findings, &what, arguments.strict, ui))
 }
