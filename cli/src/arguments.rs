@@ -7,7 +7,7 @@ use pilar_artifact::FeatureId;
 use pilar_artifact::operations::{Attribution, Channel};
 
 use crate::environment::Environment;
-use crate::{build, dev, inspect, keys, lint, publish, release, validate};
+use crate::{build, dev, doctor, inspect, keys, lint, publish, release, validate};
 
 /// Builds, signs, publishes, releases and inspects features.
 #[derive(Debug, Parser)]
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     /// Check that features fit a host and each other.
     #[command(subcommand)]
     Validate(validate::ValidateCommand),
+    /// Examine the environment and the machine of a host.
+    Doctor(doctor::DoctorArguments),
     /// Build, publish and serve features while you work on them.
     Dev(dev::DevArguments),
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use pilar_settings::Settings;
 
 use crate::problem::Problem;
 
@@ -25,6 +26,8 @@ pub(crate) struct Environment {
     pub(crate) trusted_keys_path: Option<PathBuf>,
     /// `SOURCE_DATE_EPOCH`
     source_date_epoch: Option<String>,
+    /// The variables of a host, where this environment is that of one.
+    pub(crate) host: Settings,
     /// `PATH`
     pub(crate) search_path: Option<OsString>,
     /// Clock, randomness, and where this program is.
@@ -52,8 +55,12 @@ impl std::fmt::Debug for Secret {
 }
 
 impl Environment {
-    /// Reads the variables through `lookup`.
-    pub(crate) fn read(lookup: impl Fn(&str) -> Option<OsString>, machine: Machine) -> Self {
+    /// Reads the variables of this program through `lookup`; those of a host are taken whole.
+    pub(crate) fn read(
+        lookup: impl Fn(&str) -> Option<OsString>,
+        host: Settings,
+        machine: Machine,
+    ) -> Self {
         let text = |name| lookup(name).map(|value| value.to_string_lossy().into_owned());
         let path = |name| lookup(name).map(PathBuf::from);
         Self {
@@ -64,6 +71,7 @@ impl Environment {
             trusted_keys_json: text("FEATURE_TRUST_PUBLIC_KEYS_JSON"),
             trusted_keys_path: path("FEATURE_TRUST_PUBLIC_KEYS_PATH"),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
+            host,
             search_path: lookup("PATH"),
             machine,
         }

@@ -4,7 +4,12 @@ use pilar_artifact::text::for_people;
 use serde_json::{Value, json};
 
 use crate::problem::{Outcome, Problem};
-use crate::ui::{Tone, Ui};
+use crate::ui::{Tone, Ui, WIDTH};
+
+/// Narrower than this, text is hard to read; lines become longer than the terminal then.
+const LEAST_WIDTH: usize = 32;
+/// Where what follows the word of a finding begins.
+const MARGIN: usize = 9;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,18 +113,24 @@ impl Finding {
         self
     }
 
+    #[cfg(test)]
     pub(crate) fn level(&self) -> Level {
         self.level
     }
 
     fn show(&self, width: usize, ui: &Ui) {
         let word = ui.paint(self.level.tone(), &format!("{:<7}", self.level.word()));
-        ui.line(format!("{word}  {:<width$}  {}", self.code, self.message));
+        let head = format!("{word}  {:<width$}  ", self.code);
+        let mut lines = wrapped(&self.message, MARGIN + width + 2).into_iter();
+        ui.line(format!("{head}{}", lines.next().unwrap_or_default()));
+        let indented = |line: String, by: usize| ui.line(format!("{:by$}{line}", ""));
+        lines.for_each(|line| indented(line, MARGIN + width + 2));
         for place in &self.places {
-            ui.line(format!("         in: {}", place.text()));
+            indented(format!("in: {}", place.text()), MARGIN);
         }
-        if let Some(remedy) = &self.remedy {
-            ui.line(format!("         do: {remedy}"));
+        let remedy = self.remedy.iter().flat_map(|remedy| wrapped(remedy, MARGIN + 4));
+        for (number, line) in remedy.enumerate() {
+            indented(format!("{}{line}", if number == 0 { "do: " } else { "    " }), MARGIN);
         }
     }
 
@@ -213,4 +224,20 @@ pub(crate) fn conclude(findings: &[Finding], what: &str, strict: bool, ui: &Ui) 
         "strict": strict,
     });
     Outcome { problems, problems_shown: true, ..Outcome::new(result, json) }
+}
+
+/// Lines of `text` that fit the terminal after `indent` characters; a word that does not is left whole.
+fn wrapped(text: &str, indent: usize) -> Vec<String> {
+    let room = WIDTH.saturating_sub(indent).max(LEAST_WIDTH);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }

@@ -188,14 +188,15 @@ fn read_key(path: &Path, id: &str) -> Result<SigningKey, Problem> {
     SigningKey::from_pkcs8_pem(id, &pem).map_err(|error| bad_key(&error.to_string()).file(path))
 }
 
-/// Key files are often links into a mounted secret, so links are followed here.
-fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
+/// Reads a file that an operator named, such as a key. They are often links into a mounted secret, so links are
+/// followed here.
+pub(crate) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Problem> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
     std::fs::File::open(path)
         .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
         .map_err(|error| {
-            let message = format!("the key file cannot be read: {error}");
+            let message = format!("the file cannot be read: {error}");
             Problem::new("key-unreadable", message, "name a file that this user may read")
                 .file(path)
         })?;

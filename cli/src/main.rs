@@ -3,6 +3,7 @@
 mod arguments;
 mod build;
 mod dev;
+mod doctor;
 mod documents;
 mod environment;
 mod finding;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use jiff::Timestamp;
+use pilar_settings::Settings;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use arguments::{Arguments, Command};
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return refuse_usage(&error, &words),
     };
-    let environment = Environment::read(variable, machine());
+    let environment = Environment::read(variable, Settings::new(variables()), machine());
     let ui = Ui::new(
         arguments.json,
         io::stdout().is_terminal(),
@@ -59,6 +61,7 @@ fn run(command: &Command, environment: &Environment, ui: &Ui) -> Result<Outcome,
         Command::Inspect(arguments) => inspect::run(arguments, environment, ui),
         Command::Lint(command) => lint::run(command, environment, ui),
         Command::Validate(command) => validate::run(command, environment, ui),
+        Command::Doctor(arguments) => doctor::run(arguments, environment, ui),
         Command::Dev(arguments) => dev::run(arguments, environment, ui),
     }
 }
@@ -85,6 +88,12 @@ fn refuse_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn variables() -> impl Iterator<Item = (String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]

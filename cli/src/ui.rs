@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::problem::{Outcome, Problem};
 
 /// The widest line of a table (80 columns).
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// How this run speaks.
 #[derive(Debug, Clone, Copy)]

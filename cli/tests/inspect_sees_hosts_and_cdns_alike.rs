@@ -99,7 +99,7 @@ fn every_feature_of_a_remote_index_is_verified() {
     assert_eq!(ids.len(), 2);
     assert!(ids.iter().all(|feature| feature["state"] == "as-released"), "{answer}");
 
-    let mut stale = index.clone();
+    let mut stale = index;
     stale["expiresAt"] = json!("2026-01-02T00:00:00Z");
     sign_remote_index(&workspace, stale);
     let answer = workspace.json(1, &["inspect", &url, "--dev"]);

@@ -74,6 +74,11 @@ impl Settings {
         self.set.contains_key(name)
     }
 
+    /// The value that is set, of any program's variable.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.set.get(name).map(|value| value.trim())
+    }
+
     /// The value, or the default of the table.
     pub fn text(&self, name: &'static str) -> Option<String> {
         let default = || table::find(name).and_then(|variable| variable.default).map(str::to_owned);
