@@ -64,7 +64,7 @@ impl Served {
 
     /// All that stands between the bytes of a request and the head of its reply.
     pub(crate) fn answer(&self, input: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
-        request::read(input, |head| write_head(self.find(head.path(), scratch), head, out));
+        request::read(input, |head| write_head(self.find(head.target, scratch), head, out));
     }
 }
 

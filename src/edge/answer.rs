@@ -142,7 +142,7 @@ impl<S: Lookup> Connection<S> {
         }
         let worker = std::rc::Rc::clone(&self.worker);
         let mut scratch = worker.path_scratch.borrow_mut();
-        let path = match decode_path(head.path(), &mut scratch) {
+        let path = match decode_path(head.target, &mut scratch) {
             Ok(path) => path,
             Err(error) => {
                 self.begin_answer(head);

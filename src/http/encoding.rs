@@ -30,13 +30,17 @@ impl Encoding {
     }
 
     fn from_name(name: &[u8]) -> Option<Encoding> {
-        if name.eq_ignore_ascii_case(b"x-gzip") {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        // By length first, since no two that are known share theirs but gzip and zstd.
+        match name.len() {
+            2 if is("br") => Some(Encoding::Br),
+            4 if is("gzip") => Some(Encoding::Gzip),
+            4 if is("zstd") => Some(Encoding::Zstd),
             // RFC 9110 §8.4.1.3: to be treated as gzip.
-            return Some(Encoding::Gzip);
+            6 if is("x-gzip") => Some(Encoding::Gzip),
+            8 if is("identity") => Some(Encoding::Identity),
+            _ => None,
         }
-        Encoding::BY_PREFERENCE
-            .into_iter()
-            .find(|encoding| name.eq_ignore_ascii_case(encoding.name().as_bytes()))
     }
 }
 
@@ -117,15 +121,16 @@ impl Wishes {
     }
 
     fn read_member(&mut self, member: &[u8]) {
-        let mut parts = member.split(|&byte| byte == b';');
-        let name = parts.next().unwrap_or_default().trim_ascii();
-        let quality = match (parts.next(), parts.next()) {
-            (None, _) => 1000,
-            (Some(weight), None) => match read_weight(weight.trim_ascii()) {
-                Some(thousandths) => thousandths,
-                None => return,
-            },
-            (Some(_), Some(_)) => return,
+        let (name, quality) = match member.iter().position(|&byte| byte == b';') {
+            None => (member.trim_ascii(), 1000),
+            Some(end) => {
+                let (name, weight) = member.split_at(end);
+                // A second parameter is part of the weight, and makes it malformed.
+                match read_weight(weight.get(1..).unwrap_or_default().trim_ascii()) {
+                    Some(thousandths) => (name.trim_ascii(), thousandths),
+                    None => return,
+                }
+            }
         };
         let slot = if name == b"*" {
             &mut self.any

@@ -84,9 +84,12 @@ fn any_matches<'a>(
     fields: impl IntoIterator<Item = &'a [u8]>,
     comparison: Comparison,
 ) -> bool {
-    fields
-        .into_iter()
-        .any(|field| field.trim_ascii() == b"*" || list_contains(field, current, comparison))
+    fields.into_iter().any(|field| {
+        // What browsers send, so it comes first.
+        field == current.as_bytes()
+            || field.trim_ascii() == b"*"
+            || list_contains(field, current, comparison)
+    })
 }
 
 fn list_contains(list: &[u8], current: &EntityTag, comparison: Comparison) -> bool {

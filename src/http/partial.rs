@@ -1,6 +1,5 @@
 //! Replies with parts of a representation: 206 and the content range of 416 (RFC 9110 §14.4, §15.3.7).
 
-use std::io::Write as _;
 use std::ops::Range;
 
 use super::body::Body;
@@ -10,7 +9,9 @@ use super::resource::Representation;
 impl Representation {
     /// Appends the head of a 206 with one part, like [`Representation::head`] without `date`.
     pub fn write_part_head(&self, part: &Range<usize>, out: &mut Vec<u8>) {
-        let _ = write!(out, "{STATUS_LINE}content-length: {}\r\n", part.len());
+        out.extend_from_slice(STATUS_LINE);
+        write_number(b"content-length: ", part.len(), out);
+        out.extend_from_slice(b"\r\n");
         self.write_content_range(part, out);
         out.extend_from_slice(self.description());
         out.extend_from_slice(self.other_lines());
@@ -18,7 +19,8 @@ impl Representation {
 
     /// Appends the `content-range` of a 416.
     pub fn write_unsatisfied_range(&self, out: &mut Vec<u8>) {
-        let _ = write!(out, "content-range: bytes */{}\r\n", self.body().len());
+        write_number(b"content-range: bytes */", self.body().len(), out);
+        out.extend_from_slice(b"\r\n");
     }
 
     /// Several parts of this representation as one body.
@@ -27,13 +29,19 @@ impl Representation {
     }
 
     fn write_content_range(&self, part: &Range<usize>, out: &mut Vec<u8>) {
-        let last = part.end.saturating_sub(1);
-        // Writing into a vector cannot fail, here and below.
-        let _ = write!(out, "content-range: bytes {}-{last}/{}\r\n", part.start, self.body().len());
+        write_number(b"content-range: bytes ", part.start, out);
+        write_number(b"-", part.end.saturating_sub(1), out);
+        write_number(b"/", self.body().len(), out);
+        out.extend_from_slice(b"\r\n");
     }
 }
 
-const STATUS_LINE: &str = "HTTP/1.1 206 Partial Content\r\n";
+const STATUS_LINE: &[u8] = b"HTTP/1.1 206 Partial Content\r\n";
+
+fn write_number(before: &[u8], number: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(before);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
 
 /// A `multipart/byteranges` body (RFC 9110 §14.6).
 ///
@@ -48,12 +56,9 @@ pub struct Parts<'a> {
 impl Parts<'_> {
     /// Appends the head of the reply, like [`Representation::head`] without `date`.
     pub fn write_head(&self, out: &mut Vec<u8>) {
-        let _ = write!(
-            out,
-            "{STATUS_LINE}content-length: {}\r\n\
-             content-type: multipart/byteranges; boundary=",
-            self.length()
-        );
+        out.extend_from_slice(STATUS_LINE);
+        write_number(b"content-length: ", self.length(), out);
+        out.extend_from_slice(b"\r\ncontent-type: multipart/byteranges; boundary=");
         out.extend_from_slice(self.boundary());
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(self.representation.other_lines());

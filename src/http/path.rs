@@ -35,29 +35,75 @@ impl PathError {
     }
 }
 
-/// The path to look up, for the raw path of a request target without its query.
+/// The path to look up, for a request target; its query is left out.
 ///
 /// Escapes are decoded exactly once; what could be understood in two ways is refused instead of
 /// repaired. A path without `%` is returned as it is; only another one is written into `scratch`,
 /// which keeps its memory for the next.
-pub fn decode_path<'a>(raw: &'a str, scratch: &'a mut Vec<u8>) -> Result<&'a str, PathError> {
-    if !raw.starts_with('/') {
+pub fn decode_path<'a>(target: &'a str, scratch: &'a mut Vec<u8>) -> Result<&'a str, PathError> {
+    if !target.starts_with('/') {
         return Err(PathError::NotAbsolute);
     }
     let mut escaped = false;
-    for &byte in raw.as_bytes() {
-        match byte {
-            b'%' => escaped = true,
-            b'#' | 0x80.. => return Err(PathError::NotUtf8),
-            _ => refuse_byte(byte)?,
+    // A dot at the beginning of a segment.
+    let mut dotted = false;
+    let mut before = 0;
+    let mut end = target.len();
+    for (position, &byte) in target.as_bytes().iter().enumerate() {
+        // Nearly all bytes are plain, so one lookup is nearly all that this costs.
+        match CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::NotUtf8) {
+            Class::Plain => {}
+            Class::Dot => dotted |= before == b'/',
+            Class::Escape => escaped = true,
+            Class::Query => {
+                end = position;
+                break;
+            }
+            Class::Backslash => return Err(PathError::Backslash),
+            Class::Control => return Err(PathError::ControlCharacter),
+            Class::NotUtf8 => return Err(PathError::NotUtf8),
         }
+        before = byte;
     }
+    let raw = target.get(..end).unwrap_or(target);
     let path = if escaped { unescape(raw.as_bytes(), scratch)? } else { raw };
-    if path.contains("/.") && path.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if (escaped || dotted) && path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err(PathError::DotSegment);
     }
     Ok(path)
 }
+
+/// What a raw byte of a path is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Plain,
+    Dot,
+    Escape,
+    Query,
+    Backslash,
+    Control,
+    NotUtf8,
+}
+
+const CLASSES: [Class; 256] = {
+    let mut classes = [Class::Plain; 256];
+    let mut rest: &mut [Class] = &mut classes;
+    let mut byte = 0;
+    while let [class, others @ ..] = rest {
+        *class = match byte {
+            b'.' => Class::Dot,
+            b'%' => Class::Escape,
+            b'?' => Class::Query,
+            b'\\' => Class::Backslash,
+            0..=0x1f | 0x7f => Class::Control,
+            b'#' | 0x80.. => Class::NotUtf8,
+            _ => Class::Plain,
+        };
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    classes
+};
 
 fn unescape<'a>(raw: &[u8], scratch: &'a mut Vec<u8>) -> Result<&'a str, PathError> {
     scratch.clear();
@@ -72,21 +118,15 @@ fn unescape<'a>(raw: &[u8], scratch: &'a mut Vec<u8>) -> Result<&'a str, PathErr
             return Err(PathError::BadEscape);
         };
         let decoded = u8::try_from(high * 16 + low).map_err(|_| PathError::BadEscape)?;
-        refuse_byte(decoded)?;
-        if decoded == b'/' {
-            return Err(PathError::EscapedSlash);
+        match decoded {
+            b'\\' => return Err(PathError::Backslash),
+            0..=0x1f | 0x7f => return Err(PathError::ControlCharacter),
+            b'/' => return Err(PathError::EscapedSlash),
+            _ => {}
         }
         scratch.push(decoded);
     }
     std::str::from_utf8(scratch).map_err(|_| PathError::NotUtf8)
-}
-
-fn refuse_byte(byte: u8) -> Result<(), PathError> {
-    match byte {
-        b'\\' => Err(PathError::Backslash),
-        0..=0x1f | 0x7f => Err(PathError::ControlCharacter),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -110,6 +150,9 @@ mod tests {
             ("/.well-known/x", "/.well-known/x"),
             ("/a%20b", "/a b"),
             ("/a%23b", "/a#b"),
+            ("/a?b", "/a"),
+            ("/a%3Fb?c?%zz/../\\", "/a?b"),
+            ("/?", "/"),
         ] {
             assert_eq!(decode(raw).as_deref(), Ok(expected), "{raw}");
         }

@@ -22,6 +22,10 @@ use crate::shell::{NavigationEntry, Pages, Sdk, Site};
 pub use health::Health;
 pub use routes::RouteTable;
 
+/// Looked up for each request, by what clients send. Only names from verified manifests are ever put in, so that
+/// a fast hash with a fixed seed does: no client can make keys collide.
+pub(crate) type ByPath<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
+
 /// The state of the host at one moment, with every static reply ready.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -30,7 +34,7 @@ pub struct Snapshot {
     built_at: Timestamp,
     health: Health,
     navigation: Vec<NavigationEntry>,
-    assets: HashMap<Arc<str>, Arc<Resource>>,
+    assets: ByPath<Arc<str>, Arc<Resource>>,
     routes: RouteTable,
     root: Resource,
     no_such_page: Resource,
@@ -49,7 +53,7 @@ impl Snapshot {
         built_at: Timestamp,
     ) -> Result<Self, ResourceError> {
         let id = id::snapshot_id(&contents.features, sdk, site);
-        let mut assets: HashMap<Arc<str>, Arc<Resource>> = HashMap::new();
+        let mut assets = ByPath::<Arc<str>, Arc<Resource>>::default();
         // What serves comes last, so that it wins where names meet.
         let retained = contents.retained.iter().rev().map(|kept| &kept.version);
         let serving = contents.features.values().filter_map(FeatureState::serving);

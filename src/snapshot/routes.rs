@@ -1,17 +1,18 @@
 //! URL prefixes of domain features.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use pilar_artifact::FeatureId;
 
 use crate::catalog::{FeatureState, Standing};
 use crate::http::{Resource, ResourceError};
 use crate::shell::Pages;
+use crate::snapshot::ByPath;
 
 /// Prefix → shell. The longest prefix wins its subtree (contract §6).
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    pages: HashMap<Box<str>, Resource>,
+    pages: ByPath<Box<str>, Resource>,
 }
 
 impl RouteTable {

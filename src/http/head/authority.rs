@@ -34,9 +34,9 @@ pub(super) fn is_authority(value: &[u8]) -> bool {
             (good, rest.get(1..).unwrap_or_default())
         }
         None => {
-            let end = value.iter().position(|&byte| byte == b':').unwrap_or(value.len());
-            let (name, rest) = value.split_at(end);
-            (name.iter().all(is_name_byte), rest)
+            let end = value.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(value.len());
+            let (_, rest) = value.split_at(end);
+            (true, rest)
         }
     };
     let port_is_good = match port {
@@ -47,7 +47,11 @@ pub(super) fn is_authority(value: &[u8]) -> bool {
     host_is_good && port_is_good
 }
 
-/// `reg-name` of RFC 3986 §3.2.2.
-fn is_name_byte(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b".-_~%!$&'()*+;=".contains(byte)
+/// `reg-name` of RFC 3986 §3.2.2, but for the comma, which joins repeated headers.
+fn is_name_byte(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&'
+            | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+    )
 }

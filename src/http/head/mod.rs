@@ -63,8 +63,12 @@ pub struct RequestHead<'b, 'h> {
     pub keep_alive: bool,
     /// Whether the client waits for a 100 before it sends its body.
     pub expects_continue: bool,
-    present: u8,
+    /// The first line of each [`Field`], or [`NO_LINE`].
+    first: [u8; Field::COUNT],
 }
+
+/// More than any number of a line.
+const NO_LINE: u8 = u8::MAX;
 
 /// How a request says where its body ends (RFC 9112 §6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,9 +107,7 @@ impl Field {
         }
     }
 
-    fn bit(self) -> u8 {
-        1 << self as u8
-    }
+    const COUNT: usize = 5;
 }
 
 /// What the input begins with.
@@ -120,11 +122,6 @@ pub enum Parsed<'b, 'h> {
 }
 
 impl<'b> RequestHead<'b, '_> {
-    /// The path as it was sent, without the query.
-    pub fn path(&self) -> &'b str {
-        self.target.split_once('?').map_or(self.target, |(path, _)| path)
-    }
-
     /// The query as it was sent, without its question mark.
     pub fn query(&self) -> Option<&'b str> {
         self.target.split_once('?').map(|(_, query)| query)
@@ -132,12 +129,16 @@ impl<'b> RequestHead<'b, '_> {
 
     /// Whether there is a line of this header.
     pub fn has(&self, field: Field) -> bool {
-        self.present & field.bit() != 0
+        self.first(field) != NO_LINE
+    }
+
+    fn first(&self, field: Field) -> u8 {
+        self.first.get(field as usize).copied().unwrap_or(NO_LINE)
     }
 
     /// The values of all lines of one header, in their order.
     pub fn values(&self, field: Field) -> impl Iterator<Item = &'b [u8]> + Clone {
-        let lines = if self.has(field) { self.headers } else { &[] };
+        let lines = self.headers.get(usize::from(self.first(field))..).unwrap_or_default();
         lines
             .iter()
             .filter(move |line| line.name.eq_ignore_ascii_case(field.name()))
@@ -242,17 +243,20 @@ fn check<'b, 'h>(
         is_http_1_0,
         keep_alive: !is_http_1_0,
         expects_continue: false,
-        present: 0,
+        first: [NO_LINE; Field::COUNT],
     };
     let mut hosts = 0;
     let mut body_length = None;
     let mut codings = Codings::default();
     let mut closes = false;
-    for header in headers {
+    for (number, header) in headers.iter().enumerate() {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let mut note = |field: Field| {
-            if is(field.name()) {
-                head.present |= field.bit();
+            if is(field.name())
+                && let Some(first) = head.first.get_mut(field as usize)
+            {
+                // There are no more than 128, so all numbers fit.
+                *first = (*first).min(number as u8);
             }
         };
         // By length first: most headers are told apart without looking at a letter.
