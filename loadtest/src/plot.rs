@@ -129,6 +129,7 @@ fn look_of(part: Part, name: &str) -> Look {
         (Part::OursOnEpoll, _) => (RGBColor(0, 98, 114), 6, false),
         (Part::Nginx, "nginx, sendfile on") => (RGBColor(110, 118, 129), 5, true),
         (Part::Nginx, _) => (RGBColor(110, 118, 129), 5, false),
+        (Part::Other, "nginx, no file cache") => (RGBColor(176, 182, 190), 5, true),
         (Part::Other, "h2o") => (RGBColor(196, 138, 26), 5, true),
         (Part::Other, "Caddy") => (RGBColor(74, 120, 176), 5, true),
         (Part::Other, "static-web-server") => (RGBColor(120, 148, 90), 5, true),

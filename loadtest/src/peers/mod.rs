@@ -64,8 +64,9 @@ pub(crate) fn lineup(arguments: &Arguments) -> Vec<Box<dyn Peer>> {
             program: arguments.pilar_host.clone(),
             driver: pilar::Driver::Epoll,
         }),
-        Box::new(nginx::Nginx { sendfile: true }),
-        Box::new(nginx::Nginx { sendfile: false }),
+        Box::new(nginx::Nginx { sendfile: true, file_cache: true }),
+        Box::new(nginx::Nginx { sendfile: false, file_cache: true }),
+        Box::new(nginx::Nginx { sendfile: false, file_cache: false }),
         Box::new(h2o::H2o),
         Box::new(caddy::Caddy { program: arguments.caddy.clone() }),
         Box::new(static_web_server::StaticWebServer {
