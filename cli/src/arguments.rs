@@ -9,7 +9,7 @@ use pilar_artifact::operations::{Attribution, Channel};
 use crate::environment::Environment;
 use crate::{build, dev, doctor, inspect, keys, lint, publish, release, validate};
 
-/// Builds, signs, publishes, releases and inspects features.
+/// Builds, signs, publishes, releases, inspects and checks features, and examines hosts.
 #[derive(Debug, Parser)]
 #[command(name = "pilar", version, max_term_width = 100, after_help = EXAMPLES)]
 pub(crate) struct Arguments {

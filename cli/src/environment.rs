@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use pilar_settings::Settings;
+use semver::Version;
 
 use crate::problem::Problem;
 
@@ -43,6 +44,11 @@ pub(crate) struct Machine {
     pub(crate) randomness: fn(&mut [u8; 32]) -> io::Result<()>,
     /// The file of this program.
     pub(crate) executable: Option<PathBuf>,
+}
+
+/// The version of this program, which is that of the host that it is released with.
+pub(crate) fn own_version() -> Option<Version> {
+    Version::parse(env!("CARGO_PKG_VERSION")).ok()
 }
 
 /// Text that is never shown.

@@ -1,4 +1,4 @@
-//! `pilar`: builds, signs, publishes, releases and inspects features (contract §14).
+//! `pilar`: builds, signs, publishes, releases, inspects and checks features, and examines hosts (contract §14).
 
 mod arguments;
 mod build;

@@ -18,11 +18,15 @@ fn help_shows_every_command_with_examples() {
     let workspace = Workspace::new();
     let help = workspace.pilar(&["--help"]);
     assert_eq!(help.status, 0);
-    for command in ["keys", "build", "publish", "release", "inspect", "dev"] {
+    let commands =
+        ["keys", "build", "publish", "release", "inspect", "lint", "validate", "doctor", "dev"];
+    for command in commands {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{}", help.stdout);
         let help = workspace.pilar(&[command, "--help"]);
         let text = match command {
             "keys" => workspace.pilar(&["keys", "generate", "--help"]).stdout,
+            "lint" => workspace.pilar(&["lint", "routes", "--help"]).stdout,
+            "validate" => workspace.pilar(&["validate", "compat", "--help"]).stdout,
             _ => help.stdout,
         };
         assert!(text.contains("Examples:\n  pilar "), "{text}");

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use pilar_artifact::select::Outcome;
 use pilar_artifact::verify::Context;
 use pilar_artifact::{FeatureId, Limits, TrustedKeys};
-use semver::Version;
 
 use super::Case;
 use crate::documents::{features_in, open_dir};
+use crate::environment::own_version;
 use crate::finding::Finding;
 use crate::inspect::{self, FeatureReport};
 use crate::problem::Problem;
@@ -46,7 +46,7 @@ pub(super) fn check(case: &Case<'_>, trusted: Option<&TrustedKeys>) -> (Vec<Find
         findings.push(Finding::skipped("artifacts", message));
         return (findings, released);
     };
-    let own = Version::parse(env!("CARGO_PKG_VERSION")).ok();
+    let own = own_version();
     let context = Context {
         keys: trusted,
         now: case.environment.now(),

@@ -1,10 +1,10 @@
 //! Fields that nobody reads but that are nearly called like one that somebody does.
 
-use pilar_artifact::schema;
+use pilar_artifact::{Manifest, SourceManifest};
+use schemars::schema_for;
 use serde_json::{Map, Value};
 
 use crate::finding::Finding;
-use crate::problem::Problem;
 use crate::subject::Subject;
 
 /// Shorter names have too many neighbours to guess at.
@@ -13,19 +13,12 @@ const SHORTEST_GUESS: usize = 4;
 const SHORT: usize = 6;
 
 /// Unknown fields are allowed and carried along (contract §3), so a misspelt one changes nothing, silently.
-pub(super) fn check(subject: &Subject) -> Result<Vec<Finding>, Problem> {
-    let name =
-        if subject.is_source { "source-manifest.schema.json" } else { "manifest.schema.json" };
-    let root = schema::all()
-        .into_iter()
-        .find(|(file, _)| *file == name)
-        .map(|(_, schema)| schema.to_value());
-    let root = root.ok_or_else(|| {
-        Problem::new("schema-missing", format!("there is no {name} in this program"), "report it")
-    })?;
+pub(super) fn check(subject: &Subject) -> Vec<Finding> {
+    let root = if subject.is_source { schema_for!(SourceManifest) } else { schema_for!(Manifest) };
+    let root = root.to_value();
     let mut walk = Walk { root: &root, subject, findings: Vec::new() };
     walk.object(&root, &subject.document, "");
-    Ok(walk.findings)
+    walk.findings
 }
 
 struct Walk<'a> {

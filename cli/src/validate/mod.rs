@@ -13,7 +13,7 @@ use pilar_artifact::manifest::FeatureType;
 use semver::Version;
 use serde_json::json;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, own_version};
 use crate::finding::{Finding, conclude};
 use crate::problem::{Outcome, Problem};
 use crate::subject::{Subject, SubjectArguments, Subjects};
@@ -55,18 +55,16 @@ pub(crate) fn run(
     ui: &Ui,
 ) -> Result<Outcome, Problem> {
     let ValidateCommand::Compat(arguments) = command;
-    let own = Version::parse(env!("CARGO_PKG_VERSION")).map_err(|error| {
-        Problem::new("bad-version", error.to_string(), "name the host with --host-version")
-    })?;
-    let host = arguments.host_version.clone().unwrap_or(own);
+    let host = arguments.host_version.clone().or_else(own_version);
     let documented = arguments.services.as_deref().map(services::read).transpose()?;
     let progress = ui.progress("reading manifests");
-    let mut subjects = Subjects::read(&arguments.subjects, Some(&host), environment)?;
+    let mut subjects = Subjects::read(&arguments.subjects, host.as_ref(), environment)?;
     let mut findings = std::mem::take(&mut subjects.refused);
-    let what = format!("{} for host {host}", subjects.count());
+    let named = host.iter().map(|host| format!(" for host {host}")).collect::<String>();
+    let what = format!("{}{named}", subjects.count());
     for subject in &subjects.all {
-        findings.extend(host_version(subject, &host));
-        findings.extend(fields::check(subject)?);
+        findings.extend(host.as_ref().and_then(|host| host_version(subject, host)));
+        findings.extend(fields::check(subject));
         findings.extend(services::check(subject, documented.as_ref()));
         findings.extend(embedded::check(subject, &subjects)?);
     }
