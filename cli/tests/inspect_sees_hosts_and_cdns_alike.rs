@@ -12,7 +12,7 @@
 mod common;
 
 use common::host::Host;
-use common::{LAB, Workspace, server};
+use common::{LAB, Run, Workspace, server};
 use pilar_artifact::SigningKey;
 use serde_json::{Value, json};
 
@@ -176,4 +176,18 @@ fn what_a_host_says_of_itself_cannot_move_the_cursor() {
     assert_eq!(run.status, 1);
     let shown = format!("{}{}", run.stdout, run.stderr).replace('\n', "");
     assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown:?}");
+}
+
+#[test]
+fn a_certificate_counts_where_this_machine_trusts_its_authority() {
+    let workspace = Workspace::published();
+    let root = workspace.path("artifacts/lab");
+    let (url, authority) = server::serve_tls(move |path| server::file(&root, path));
+    let words = ["inspect", &url, "--dev", "--json"];
+    assert_eq!(workspace.refusal(1, &words[..3]), "url-unreachable");
+    workspace.write("authority.pem", authority);
+    let mut command = workspace.command(&words);
+    let run = Run::of(command.env("SSL_CERT_FILE", "authority.pem").output().unwrap());
+    assert_eq!(run.status, 0, "{}", run.stdout);
+    assert_eq!(run.json()["features"][0]["state"], "as-released");
 }

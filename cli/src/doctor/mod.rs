@@ -26,8 +26,8 @@ Examples:
   pilar doctor --env-file production.env            what a container will be given
   pilar doctor --url https://host.example           a host that runs, as well
 
-With NODE_ENV=production what is only unwise elsewhere is a failure. The limits of the machine are those of where
-this runs: run it in the container, or as the service's user, to see theirs.
+With NODE_ENV=production what is only unwise elsewhere is a failure. The limits of the machine are
+those of where this runs: run it in the container, or as the service's user, to see theirs.
 Exit status 1: at least one check failed.")]
 pub(crate) struct DoctorArguments {
     /// Take the variables from this file (NAME=value lines) and none from the environment.

@@ -35,8 +35,8 @@ Examples:
   pilar inspect https://host.example
   pilar inspect https://cdn.example/features/patientlist
 
-A running host is asked for the reason tree of /_health. Of a CDN the files below the base URL are verified here:
-those of one feature, or of each feature that remote-index.json lists.
+A running host is asked for the reason tree of /_health. Of a CDN the files below the base URL are
+verified here: those of one feature, or of each feature that remote-index.json lists.
 
 The numbers are those of docs/verification.md. A host runs the same checks with the same codes.
 Exit status 1: something is refused.")]

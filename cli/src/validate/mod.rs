@@ -32,8 +32,8 @@ Examples:
   pilar validate compat features --artifacts artifacts --strict
   pilar validate compat features --host-version 0.1.0 --services services.json
 
-The file of --services says what each backend is: { \"<name>\": \"<what it is, who runs it>\" }, where a value may
-also be an object with a \"description\".
+The file of --services says what each backend is: { \"<name>\": \"<what it is, who runs it>\" },
+where a value may also be an object with a \"description\".
 Exit status 1: something would not work, or with --strict there is a warning.")]
 pub(crate) struct CompatArguments {
     #[command(flatten)]
