@@ -8,6 +8,7 @@ use pilar_artifact::verify::{ReadArtifact, ReadError};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
+use crate::documents::unreadable;
 use crate::problem::Problem;
 
 /// How long one file may take, a connection included.
@@ -58,7 +59,7 @@ impl Client {
     pub(crate) fn get(&self, url: &str, limit: u64) -> Result<Reply, ReadError> {
         let failed = |error: Error| match error {
             Error::BodyExceedsLimit(_) => ReadError::TooLarge { limit },
-            error => ReadError::Failed { message: format!("{url}: {error}") },
+            error => ReadError::Failed { message: format!("{url} cannot be asked: {error}") },
         };
         let mut response = self.agent.get(url).call().map_err(failed)?;
         let header = |name: &str| {
@@ -86,6 +87,17 @@ impl Client {
             }),
             (status, None) => Err(ReadError::Failed { message: format!("{url} answers {status}") }),
         }
+    }
+}
+
+/// Why nothing came from `url`.
+pub(crate) fn unreachable(error: &ReadError, url: &str) -> Problem {
+    match error {
+        ReadError::Failed { message } => {
+            let remedy = "see that the address is right and can be reached from here";
+            Problem::new("url-unreachable", message, remedy).file(url)
+        }
+        error => unreadable(error, url.as_ref()),
     }
 }
 

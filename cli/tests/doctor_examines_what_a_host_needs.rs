@@ -313,15 +313,20 @@ fn limits_of_the_machine_are_held_against_the_settings() {
 }
 
 #[test]
-fn a_kernel_without_io_uring_is_told_and_stops_only_who_insists() {
+fn what_the_kernel_refuses_is_told_and_fails_only_what_cannot_do_without() {
     let workspace = released();
-    for (driver, expected) in [("auto", "warn"), ("io_uring", "fail")] {
-        let words = ["doctor", "--json"];
-        let mut command = workspace.command_with_fault("io_uring_setup:error=EPERM", &words);
-        let run = Run::of(command.envs(GOOD).env("HOST_IO_DRIVER", driver).output().unwrap());
+    for (fault, variable, code, expected) in [
+        ("io_uring_setup:error=EPERM", ("HOST_IO_DRIVER", "auto"), "io-uring", "warn"),
+        ("io_uring_setup:error=EPERM", ("HOST_IO_DRIVER", "io_uring"), "io-uring", "fail"),
+        ("io_uring_setup:error=ENOSYS", ("HOST_IO_DRIVER", "io_uring"), "io-uring", "fail"),
+        ("inotify_init1:error=EMFILE", ("HOT_REFRESH_WATCH", "1"), "inotify", "warn"),
+        ("bind:error=EADDRNOTAVAIL", ("HOST_WORKERS", "1"), "ipv6", "fail"),
+    ] {
+        let mut command = workspace.command_with_fault(fault, &["doctor", "--json"]);
+        let run = Run::of(command.envs(GOOD).envs([variable]).output().unwrap());
         let answer = run.json();
         let findings = answer["findings"].as_array().unwrap();
-        assert_eq!(result(findings, "io-uring"), expected, "{answer:#}");
+        assert_eq!(result(findings, code), expected, "{fault}: {answer:#}");
     }
 }
 

@@ -80,6 +80,26 @@ fn a_healthy_host_needs_no_key_to_be_asked() {
 }
 
 #[test]
+fn what_a_host_does_not_serve_though_no_check_refused_it_is_told() {
+    let workspace = Workspace::published();
+    workspace.feature("ward", "1.0.0", "two");
+    let manifest = workspace.read("features/ward/manifest.json").replace("\"/ward\"", "\"/lab\"");
+    workspace.write("features/ward/manifest.json", manifest);
+    let manifest = workspace.read("features/lab/manifest.json").replace("\"1.0.0\"", "\"1.1.0\"");
+    let shared = "\"shared\": { \"vue\": {} }, \"team\"";
+    workspace.write("features/lab/manifest.json", manifest.replace("\"team\"", shared));
+    workspace.publish_built();
+    let host = Host::start(&workspace);
+    let answer = workspace.json(1, &["inspect", &host.url]);
+    let errors = answer["errors"].as_array().unwrap();
+    let codes: Vec<_> = errors.iter().map(|error| error["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["shared-missing", "prefix-conflict", "host-degraded"]);
+    let text = workspace.pilar(&["inspect", &host.url]).stdout;
+    assert!(text.contains("its URL prefix belongs to lab"), "{text}");
+    assert!(text.contains("it imports vue, which no shared set provides"), "{text}");
+}
+
+#[test]
 fn every_feature_of_a_remote_index_is_verified() {
     let workspace = Workspace::published();
     workspace.feature("labor", "1.0.0", "two");

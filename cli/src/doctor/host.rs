@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::finding::Finding;
-use crate::http::{Client, Reply};
+use crate::http::{Client, Reply, unreachable};
 use crate::inspect::{MAX_HEALTH_BYTES, parse_health};
 
 /// A refusal of `/_ready` is a sentence.
@@ -20,11 +20,7 @@ pub(super) fn check(url: &str, environment: &Environment) -> Vec<Finding> {
     let place = format!("{url}/_health");
     let reply = match client.get(&place, MAX_HEALTH_BYTES) {
         Ok(reply) => reply,
-        Err(error) => {
-            let remedy =
-                "see that the address is right, the host runs, and it can be reached from here";
-            return vec![Finding::fail("url-unreachable", error.to_string(), remedy).file(place)];
-        }
+        Err(error) => return vec![Finding::from(unreachable(&error, &place))],
     };
     vec![health(&reply, &place), clock(&reply, environment), ready(&client, url)]
 }
@@ -57,9 +53,7 @@ fn ready(client: &Client, url: &str) -> Finding {
             let remedy = "it is starting or draining, or its sentinel is missing; see its log";
             Finding::fail("host-ready", message, remedy).file(place)
         }
-        Err(error) => {
-            Finding::fail("host-ready", error.to_string(), "see the log of the host").file(place)
-        }
+        Err(error) => Finding::from(unreachable(&error, &place)),
     }
 }
 

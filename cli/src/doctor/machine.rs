@@ -3,6 +3,7 @@
 use std::net::{Ipv6Addr, TcpListener};
 use std::path::Path;
 
+use inotify::Inotify;
 use jiff::SignedDuration;
 use rustix::io::Errno;
 use rustix::io_uring::{io_uring_params, io_uring_setup};
@@ -87,17 +88,25 @@ fn open_files(case: &Case<'_>, maximum: Option<u64>) -> Finding {
     }
 }
 
-/// One watch for each directory; the limit is for all programs of a user.
+/// One instance, and one watch for each directory; both limits are for all programs of a user.
 fn watches(case: &Case<'_>, directories: u64, maximum: Option<u64>) -> Finding {
     if !case.flag("HOT_REFRESH_WATCH") {
         return Finding::skipped("inotify", "HOT_REFRESH_WATCH is off");
     }
-    let Some(maximum) = maximum else {
-        return Finding::skipped(
-            "inotify",
-            "the kernel does not say how many watches there may be",
-        );
-    };
+    if let Err(error) = Inotify::init() {
+        let message = format!("the kernel refuses it ({error}), so changes would be seen late");
+        let remedy = "raise fs.inotify.max_user_instances, or stop other programs that watch";
+        return Finding::warn("inotify", message, remedy).variable("HOT_REFRESH_WATCH");
+    }
+    match maximum {
+        Some(maximum) => room_for_watches(directories, maximum),
+        None => {
+            Finding::skipped("inotify", "the kernel does not say how many watches there may be")
+        }
+    }
+}
+
+fn room_for_watches(directories: u64, maximum: u64) -> Finding {
     // During a change the old version is there beside the new one.
     let needed = directories.saturating_mul(2);
     let sum = format!("{directories} directories are watched, up to {needed} during a change");
@@ -183,5 +192,11 @@ mod tests {
         assert_eq!(backlog(Some(128)).level(), Level::Warn);
         assert_eq!(backlog(Some(4096)).level(), Level::Ok);
         assert_eq!(backlog(None).level(), Level::Skipped);
+    }
+
+    #[test]
+    fn a_change_needs_twice_the_watches() {
+        assert_eq!(room_for_watches(10, 20).level(), Level::Ok);
+        assert_eq!(room_for_watches(10, 19).level(), Level::Warn);
     }
 }

@@ -6,8 +6,7 @@ use pilar_artifact::verify::{Context, ReadError};
 use pilar_artifact::{FeatureId, RELEASES_FILE};
 
 use super::{Found, chain};
-use crate::documents::unreadable;
-use crate::http::{Client, RemoteDir, resolve};
+use crate::http::{Client, RemoteDir, resolve, unreachable};
 use crate::problem::Problem;
 use crate::ui::Progress;
 
@@ -92,16 +91,6 @@ fn feature_at(client: &Client, base: &str, context: &Context<'_>) -> Result<Feat
             .file(&url)
             .field("featureId")
     })
-}
-
-fn unreachable(error: &ReadError, url: &str) -> Problem {
-    match error {
-        ReadError::Failed { message } => {
-            let remedy = "see that the address is right and can be reached from here";
-            Problem::new("url-unreachable", message, remedy).file(url)
-        }
-        error => unreadable(error, url.as_ref()),
-    }
 }
 
 fn refused(error: &RemoteIndexError, url: &str) -> Problem {

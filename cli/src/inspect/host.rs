@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::show;
 use super::view::{FeatureView, checks_json};
-use crate::http::Client;
+use crate::http::{Client, unreachable};
 use crate::problem::{Outcome, Problem};
 use crate::ui::{Tone, Ui};
 
@@ -19,10 +19,8 @@ pub(crate) const MAX_HEALTH_BYTES: u64 = 32 * 1024 * 1024;
 /// Asks for `/_health`; `None` where whoever answers is no host.
 pub(super) fn ask(client: &Client, url: &str) -> Result<Option<Map<String, Value>>, Problem> {
     let health = format!("{url}/_health");
-    let reply = client.get(&health, MAX_HEALTH_BYTES).map_err(|error| {
-        let remedy = "see that the address is right and can be reached from here";
-        Problem::new("url-unreachable", error.to_string(), remedy).file(&health)
-    })?;
+    let reply = client.get(&health, MAX_HEALTH_BYTES);
+    let reply = reply.map_err(|error| unreachable(&error, &health))?;
     Ok(if reply.status == 200 { parse(&reply.body) } else { None })
 }
 

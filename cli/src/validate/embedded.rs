@@ -3,14 +3,16 @@
 //! No manifest lists them; they are the literal ids in calls of `mountFacet`, which is what is looked for in the
 //! scripts. An id that is made at run time is not found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pilar_artifact::manifest::FeatureType;
+use pilar_artifact::verify::ReadArtifact as _;
 use pilar_artifact::{FeatureId, FileName, Limits};
 use serde_json::Value;
 
 use crate::build::files::collect;
+use crate::documents::{open_dir, unreadable};
 use crate::finding::Finding;
 use crate::problem::Problem;
 use crate::subject::{Subject, Subjects};
@@ -19,9 +21,13 @@ const CALL: &str = "mountFacet";
 const SCRIPTS: [&str; 6] = ["js", "mjs", "jsx", "ts", "tsx", "mts"];
 
 /// Whether each facet that `subject` embeds is there and is a facet.
-pub(super) fn check(subject: &Subject, subjects: &Subjects) -> Result<Vec<Finding>, Problem> {
+pub(super) fn check(subject: &Subject, subjects: &Subjects) -> Vec<Finding> {
+    let embedded = match embedded(subject) {
+        Ok(embedded) => embedded,
+        Err(problem) => return vec![Finding::from(problem)],
+    };
     let mut findings = Vec::new();
-    for Embedded { facet, script, certain } in embedded(subject)? {
+    for Embedded { facet, script, certain } in embedded {
         let id = subject.id();
         let finding = match subjects.get(&facet) {
             None => {
@@ -41,7 +47,7 @@ pub(super) fn check(subject: &Subject, subjects: &Subjects) -> Result<Vec<Findin
         };
         findings.push(finding.file(script));
     }
-    Ok(findings)
+    findings
 }
 
 /// A facet that a script names.
@@ -54,31 +60,38 @@ struct Embedded {
 
 /// The facets that the scripts of a feature name, each with one script that does.
 fn embedded(subject: &Subject) -> Result<Vec<Embedded>, Problem> {
-    let dir = subject.file.parent().unwrap_or(Path::new("."));
-    let root = if subject.is_source { dir.join("src") } else { dir.to_owned() };
-    if !root.is_dir() {
-        return Ok(Vec::new());
-    }
-    let listed = subject.document.get("integrity").and_then(Value::as_object);
-    let is_script = |name: &FileName| {
-        let is_part = listed.is_none_or(|listed| listed.contains_key(name.as_str()));
-        is_part && SCRIPTS.contains(&name.extension())
-    };
     let mut found: Vec<Embedded> = Vec::new();
-    let files = collect(&root, &Limits::default())?;
-    for (name, bytes) in files.into_iter().filter(|(name, _)| is_script(name)) {
+    for (script, bytes) in scripts(subject)? {
         for (facet, certain) in literal_ids(&String::from_utf8_lossy(&bytes)) {
             match found.iter_mut().find(|one| one.facet == facet) {
                 Some(before) if before.certain || !certain => {}
                 Some(before) => before.certain = true,
-                None => {
-                    let script = root.join(name.as_str());
-                    found.push(Embedded { facet, script, certain });
-                }
+                None => found.push(Embedded { facet, script: script.clone(), certain }),
             }
         }
     }
     Ok(found)
+}
+
+/// The scripts of a feature: those in `src/` of sources, and those that a published manifest lists.
+fn scripts(subject: &Subject) -> Result<Vec<(PathBuf, Vec<u8>)>, Problem> {
+    let limits = Limits::default();
+    let dir = subject.file.parent().unwrap_or(Path::new("."));
+    let is_script = |name: &FileName| SCRIPTS.contains(&name.extension());
+    let Some(listed) = subject.document.get("integrity").and_then(Value::as_object) else {
+        let root = dir.join("src");
+        let files = if root.is_dir() { collect(&root, &limits)? } else { BTreeMap::new() };
+        let scripts = files.into_iter().filter(|(name, _)| is_script(name));
+        return Ok(scripts.map(|(name, bytes)| (root.join(name.as_str()), bytes)).collect());
+    };
+    let source = open_dir(dir)?;
+    let names = listed.keys().filter_map(|name| name.parse::<FileName>().ok()).filter(is_script);
+    let read = |name: FileName| {
+        let path = dir.join(name.as_str());
+        let bytes = source.read(name.as_str(), limits.file_bytes);
+        bytes.map_err(|error| unreadable(&error, &path)).map(|bytes| (path, bytes))
+    };
+    names.map(read).collect()
 }
 
 /// The ids in calls of `mountFacet`, under whatever name a bundler imported it, and whether it was the full name.

@@ -1,5 +1,6 @@
 //! The real host, as a child of the test.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -48,11 +49,16 @@ impl Drop for Host {
 /// The host beside the `pilar` that is tested. Tests of one package do not build the programs of another, so it is
 /// built here where it is not up to date.
 fn program() -> PathBuf {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_pilar")).with_file_name("pilar-host");
+    let directory = program.parent().and_then(|dir| dir.file_name()).unwrap();
+    let profile = if directory == "debug" { OsStr::new("dev") } else { directory };
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "pilar-host", "--bin", "pilar-host"])
+        .args(["build", "--quiet", "--locked", "--package", "pilar-host", "--bin", "pilar-host"])
+        .arg("--profile")
+        .arg(profile)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .unwrap();
-    assert!(built.success(), "pilar-host could not be built");
-    PathBuf::from(env!("CARGO_BIN_EXE_pilar")).with_file_name("pilar-host")
+    assert!(built.success() && program.is_file(), "{} could not be built", program.display());
+    program
 }
