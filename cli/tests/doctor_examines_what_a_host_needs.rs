@@ -182,7 +182,7 @@ fn an_env_file_takes_the_place_of_the_environment() {
 fn trusted_keys_are_there_valid_and_for_production() {
     let workspace = released();
     let missing = [("FEATURE_TRUST_PUBLIC_KEYS_PATH", "nowhere.json")];
-    assert_found(&workspace, &missing, "key-unreadable", "fail");
+    assert_found(&workspace, &missing, "keys-unreadable", "fail");
     let directory = [("FEATURE_TRUST_PUBLIC_KEYS_PATH", "artifacts")];
     assert_found(&workspace, &directory, "keys-unreadable", "fail");
 

@@ -69,12 +69,13 @@ fn trusted(case: &Case<'_>) -> (Vec<Finding>, Option<TrustedKeys>) {
 
 /// The host takes a regular file, or a link to one, which is how secrets are mounted.
 fn regular_file(path: &Path, limit: u64) -> Result<Vec<u8>, Finding> {
+    let unreadable = |message: &str| {
+        let remedy = "name the file of trusted keys, and let the user of the host read it";
+        Finding::fail("keys-unreadable", message, remedy).file(path)
+    };
     match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => {
-            let remedy = "name the file of trusted keys";
-            Err(Finding::fail("keys-unreadable", "it is not a regular file", remedy).file(path))
-        }
-        _ => read_file(path, limit).map_err(Finding::from),
+        Ok(metadata) if !metadata.is_file() => Err(unreadable("it is not a regular file")),
+        _ => read_file(path, limit).map_err(|problem| unreadable(problem.message())),
     }
 }
 
