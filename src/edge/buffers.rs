@@ -1,12 +1,13 @@
 //! Buffers that connections of one worker lend each other.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// Empty buffers of one worker, for one purpose. A connection takes one when it has something to
 /// read or to send and gives it back as soon as it has not.
 pub(super) struct Buffers {
     most_kept_capacity: usize,
     spare: RefCell<Vec<Vec<u8>>>,
+    freed: Cell<usize>,
 }
 
 impl Buffers {
@@ -18,7 +19,7 @@ impl Buffers {
 
     /// A buffer that grew beyond `most_kept_capacity` is freed instead of kept.
     pub(super) fn new(most_kept_capacity: usize) -> Buffers {
-        Buffers { most_kept_capacity, spare: RefCell::default() }
+        Buffers { most_kept_capacity, spare: RefCell::default(), freed: Cell::default() }
     }
 
     /// An empty buffer with some capacity.
@@ -34,7 +35,14 @@ impl Buffers {
         {
             buffer.clear();
             spare.push(buffer);
+        } else if buffer.capacity() > 0 {
+            self.freed.set(self.freed.get() + 1);
         }
+    }
+
+    /// How many buffers were freed since this was asked before.
+    pub(super) fn take_freed(&self) -> usize {
+        self.freed.take()
     }
 }
 
@@ -52,6 +60,7 @@ mod tests {
         buffers.give_back(used);
         buffers.give_back(Vec::with_capacity(MOST + 1));
         buffers.give_back(Vec::new());
+        assert_eq!((buffers.take_freed(), buffers.take_freed()), (1, 0));
         let again = buffers.take();
         assert!(again.is_empty() && again.capacity() == Buffers::CAPACITY * 2);
         assert_eq!(buffers.take().capacity(), Buffers::CAPACITY);

@@ -87,16 +87,20 @@ pub struct EdgeOptions {
     pub limits: Limits,
     /// Where `date` comes from.
     pub wall_clock: fn() -> SystemTime,
+    /// Asks the allocator to give freed memory of the calling thread back to the system. Called after many
+    /// connections became idle: a thread that then has nothing to do would keep it.
+    pub release_memory: fn(),
 }
 
 impl EdgeOptions {
-    /// Any driver, the default sender and the default limits.
+    /// Any driver, the default sender and the default limits; freed memory stays with the allocator.
     pub fn new(wall_clock: fn() -> SystemTime) -> EdgeOptions {
         EdgeOptions {
             driver: DriverChoice::Auto,
             sender: BodySender::default(),
             limits: Limits::default(),
             wall_clock,
+            release_memory: || {},
         }
     }
 }
@@ -258,6 +262,7 @@ impl<S: Lookup> Start<S> {
         let parts = Parts {
             limits: self.options.limits,
             wall_clock: self.options.wall_clock,
+            release_memory: self.options.release_memory,
             on_ring,
             sender: self.options.sender.sender(),
             snapshot: self.snapshot,

@@ -44,6 +44,7 @@ pub(super) enum Phase {
 pub(super) struct Parts<S> {
     pub(super) limits: Limits,
     pub(super) wall_clock: fn() -> SystemTime,
+    pub(super) release_memory: fn(),
     pub(super) on_ring: bool,
     pub(super) sender: &'static dyn Sender,
     pub(super) snapshot: Arc<ArcSwap<S>>,
@@ -72,6 +73,7 @@ pub(super) struct Worker<S> {
     /// Whether a connection is to end as soon as it is idle.
     pub(super) finishing: Cell<bool>,
     on_ring: bool,
+    release_memory: fn(),
 }
 
 impl<S: Lookup> Worker<S> {
@@ -92,6 +94,7 @@ impl<S: Lookup> Worker<S> {
             draining: Cell::new(false),
             finishing: Cell::new(false),
             on_ring: parts.on_ring,
+            release_memory: parts.release_memory,
         })
     }
 
@@ -161,7 +164,13 @@ impl<S: Lookup> Worker<S> {
         let last = self.clock.now();
         self.clock.tick();
         self.registry.sweep(&self.limits, last, &self.counters);
+        if self.inputs.take_freed() + self.outputs.take_freed() >= Self::MANY_BUFFERS {
+            (self.release_memory)();
+        }
     }
+
+    /// Freed buffers that are worth the trouble of giving memory back.
+    const MANY_BUFFERS: usize = 64;
 
     /// Often enough for `date` and to be late by no more than a quarter of the shortest timeout.
     fn tick_length(&self) -> Duration {

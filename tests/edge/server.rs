@@ -127,7 +127,7 @@ impl Server {
         let service = serve(calls, Arc::clone(&gate));
         let addr = listeners.local_addr().unwrap();
         let wall_clock = || SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let options = EdgeOptions { driver, sender, limits, wall_clock };
+        let options = EdgeOptions { driver, sender, limits, ..EdgeOptions::new(wall_clock) };
         let snapshot = Arc::new(ArcSwap::from_pointee(site()));
         let edge = Edge::start(listeners, options, snapshot, to_service).unwrap();
         Server { addr, edge: Some(edge), service: Some(service), gate }
