@@ -5,6 +5,7 @@
 //! [`service`] plane. [`config`] reads the environment, [`shell`] renders the pages, [`http`] makes replies
 //! ready. `main.rs` only wires.
 
+pub mod admin;
 pub mod catalog;
 pub mod config;
 pub mod control;

@@ -17,7 +17,7 @@ use super::{Catalog, Contents, Now};
 /// The verified indexes of all features, and what is not to be tried again with them.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    indexes: BTreeMap<FeatureId, ReleaseIndex>,
+    indexes: BTreeMap<FeatureId, Arc<ReleaseIndex>>,
     /// Versions that failed, or that are larger than any room there was, by manifest.
     given_up: BTreeMap<(FeatureId, Sha256Digest), GivenUp>,
     /// Whether something was loaded that is in no snapshot yet.
@@ -44,7 +44,7 @@ struct Candidate<'a> {
 
 impl Listed {
     /// Takes the indexes of a refresh; a feature without a verified one keeps what it had.
-    pub(super) fn update(&mut self, index: ReleaseIndex) {
+    pub(super) fn update(&mut self, index: Arc<ReleaseIndex>) {
         self.indexes.insert(index.feature_id.clone(), index);
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::StatusCode;
+use jiff::Timestamp;
 use pilar_artifact::index::IndexEntry;
+use pilar_artifact::keys::TrustedKey;
 use pilar_artifact::manifest::FeatureType;
 use pilar_artifact::verify::{self, Context, ReadArtifact};
 use pilar_artifact::{FileName, Manifest, Rejection, ReleaseIndex, Sha256Digest};
@@ -22,6 +24,8 @@ pub struct LoadedVersion {
     pub manifest_sha256: Sha256Digest,
     /// The key that signed its manifest.
     pub key_id: String,
+    /// When that key ends, if it does.
+    pub key_not_after: Option<Timestamp>,
     /// Size of its files, in bytes.
     pub bytes: u64,
     /// The reply of every file that browsers may have.
@@ -80,6 +84,7 @@ pub(super) fn load(
     Ok(LoadedVersion {
         manifest: verified.manifest,
         manifest_sha256: verified.manifest_sha256,
+        key_not_after: context.keys.get(&verified.key_id).and_then(TrustedKey::not_after),
         key_id: verified.key_id,
         bytes: verified.bytes,
         assets,

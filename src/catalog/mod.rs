@@ -21,6 +21,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use pilar_artifact::index::IndexEntry;
+use pilar_artifact::keys::TrustedKey;
 use pilar_artifact::manifest::{FeatureType, Mount};
 use pilar_artifact::select::select;
 use pilar_artifact::verify::{self, Context};
@@ -129,7 +130,7 @@ impl Catalog {
             let before = self.features.get(&id);
             keep_last_good(id, IndexTrouble::NotADirectory, before, &context)
         });
-        let looks: Vec<(FeatureState, Option<ReleaseIndex>)> =
+        let looks: Vec<(FeatureState, Option<Arc<ReleaseIndex>>)> =
             ids.into_par_iter().map(|id| self.look_at(id, &context)).collect();
         let mut features: BTreeMap<FeatureId, FeatureState> =
             replaced.map(|state| (state.id.clone(), state)).collect();
@@ -163,7 +164,7 @@ impl Catalog {
         &self,
         id: FeatureId,
         context: &Context<'_>,
-    ) -> (FeatureState, Option<ReleaseIndex>) {
+    ) -> (FeatureState, Option<Arc<ReleaseIndex>>) {
         let before = self.features.get(&id);
         let source = match FeatureDir::open(&self.settings.artifacts_dir.join(id.as_str())) {
             Ok(source) => source,
@@ -182,6 +183,7 @@ impl Catalog {
         let mut index = verified.index;
         let sequence_went_down_from = self.memory.higher_sequence(&index);
         self.memory.revoke_again(&mut index);
+        let index = Arc::new(index);
         let selection = select(&index, |entry| match self.known(&id, entry) {
             Some(known) => Ok(known),
             None => load::load(&source, &index, entry, context).map(Arc::new),
@@ -211,9 +213,9 @@ impl Catalog {
         let state = FeatureState {
             id,
             index: Ok(IndexFacts {
-                sequence: index.sequence,
+                index: index.clone(),
                 sequence_went_down_from,
-                desired: index.active_version.clone(),
+                key_not_after: context.keys.get(&verified.key_id).and_then(TrustedKey::not_after),
                 key_id: verified.key_id,
             }),
             picked,

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use pilar_artifact::manifest::Mount;
 use pilar_artifact::select::Attempt;
 use pilar_artifact::verify::{Report, Step};
-use pilar_artifact::{FeatureId, Rejection};
-use semver::Version;
+use pilar_artifact::{FeatureId, Rejection, ReleaseIndex};
 
 use super::load::LoadedVersion;
 
@@ -62,16 +61,16 @@ pub struct KeyExpired {
 }
 
 /// What a verified index says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct IndexFacts {
-    /// Its sequence.
-    pub sequence: u64,
+    /// The index, in which stays revoked what was revoked before.
+    pub index: Arc<ReleaseIndex>,
     /// The highest sequence so far, where this one is lower: an older index was put in place.
     pub sequence_went_down_from: Option<u64>,
-    /// The version that should serve.
-    pub desired: Version,
     /// The key that signed it.
     pub key_id: String,
+    /// When that key ends, if it does.
+    pub key_not_after: Option<Timestamp>,
 }
 
 /// Why there is no verified index.

@@ -85,7 +85,7 @@ fn standing(
     state: &FeatureState,
 ) -> (Severity, &'static str, String) {
     let serves = version(state).unwrap_or_else(|| "nothing".to_owned());
-    let desired = state.index.as_ref().map(|facts| facts.desired.to_string());
+    let desired = state.index.as_ref().map(|facts| facts.index.active_version.to_string());
     let desired = desired.as_deref().unwrap_or("the released version");
     match state.standing {
         Standing::AsReleased => {

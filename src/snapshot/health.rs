@@ -20,6 +20,8 @@ pub struct Health {
     problems: Vec<String>,
     document: String,
     features: BTreeMap<FeatureId, String>,
+    missing_shared: BTreeMap<FeatureId, Vec<String>>,
+    overlaps: BTreeMap<FeatureId, Vec<Overlap>>,
     is_empty: bool,
 }
 
@@ -77,11 +79,14 @@ struct FeatureHealth {
     key_expired: Option<KeyExpiredHealth>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+/// A feature whose prefix lies above or below that of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Overlap {
-    prefix: String,
-    feature_id: String,
+pub struct Overlap {
+    /// Its prefix.
+    pub prefix: String,
+    /// Its id.
+    pub feature_id: FeatureId,
 }
 
 #[derive(Debug, Serialize)]
@@ -136,21 +141,24 @@ struct IgnoredHealth<'a> {
 impl Health {
     pub(super) fn new(id: &str, built_at: Timestamp, contents: &Contents, sdk: &Sdk) -> Self {
         let provided = provided(contents, sdk);
-        let mut overlaps = overlaps(&contents.features);
+        let overlaps = overlaps(&contents.features);
+        let missing_shared: BTreeMap<FeatureId, Vec<String>> = contents
+            .features
+            .values()
+            .map(|state| (state.id.clone(), missing_shared(state, &provided)))
+            .filter(|(_, missing)| !missing.is_empty())
+            .collect();
         let features: Vec<FeatureHealth> = contents
             .features
             .values()
-            .map(|state| {
-                let overlaps = overlaps.remove(&state.id).unwrap_or_default();
-                FeatureHealth {
-                    missing_shared: missing_shared(state, &provided),
-                    overlaps,
-                    retained: retained(&contents.retained, &state.id),
-                    ..feature_health(state)
-                }
+            .map(|state| FeatureHealth {
+                missing_shared: missing_shared.get(&state.id).cloned().unwrap_or_default(),
+                overlaps: overlaps.get(&state.id).cloned().unwrap_or_default(),
+                retained: retained(&contents.retained, &state.id),
+                ..feature_health(state)
             })
             .collect();
-        let problems = problems(contents, &features);
+        let problems = problems(contents, missing_shared.len());
         let each = features.iter().map(json);
         let each = contents.features.keys().cloned().zip(each).collect();
         let document = Document {
@@ -163,6 +171,8 @@ impl Health {
             problems,
             document: json(&document),
             features: each,
+            missing_shared,
+            overlaps,
             is_empty: contents.features.is_empty(),
         }
     }
@@ -175,6 +185,16 @@ impl Health {
     /// Whether there is no feature at all.
     pub fn is_empty(&self) -> bool {
         self.is_empty
+    }
+
+    /// Shared packages that a feature leaves out of its bundle, and that nobody provides.
+    pub fn missing_shared(&self, id: &FeatureId) -> &[String] {
+        self.missing_shared.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Features with a longer prefix below that of a feature, or a shorter one above.
+    pub fn overlaps(&self, id: &FeatureId) -> &[Overlap] {
+        self.overlaps.get(id).map_or(&[], Vec::as_slice)
     }
 
     /// A JSON object with the fields `snapshot`, `features`, `ignored` and `ignoredCount`.
@@ -222,7 +242,7 @@ fn overlaps(features: &BTreeMap<FeatureId, FeatureState>) -> BTreeMap<FeatureId,
         .collect();
     let mut overlaps: BTreeMap<FeatureId, Vec<Overlap>> = BTreeMap::new();
     let mut tell = |id: &FeatureId, prefix: &str, other: &FeatureId| {
-        let overlap = Overlap { prefix: prefix.to_owned(), feature_id: other.to_string() };
+        let overlap = Overlap { prefix: prefix.to_owned(), feature_id: other.clone() };
         overlaps.entry(id.clone()).or_default().push(overlap);
     };
     for (prefix, id) in &owners {
@@ -237,10 +257,9 @@ fn overlaps(features: &BTreeMap<FeatureId, FeatureState>) -> BTreeMap<FeatureId,
 }
 
 /// One line each, which together answer the first question of whoever looks.
-fn problems(contents: &Contents, features: &[FeatureHealth]) -> Vec<String> {
+fn problems(contents: &Contents, missing: usize) -> Vec<String> {
     let states = || contents.features.values();
     let standing = |standing| states().filter(|state| state.standing == standing).count();
-    let missing = features.iter().filter(|feature| !feature.missing_shared.is_empty()).count();
     let ended = states().filter(|state| state.serves_on_an_ended_key()).count();
     let older = states().filter(|state| state.sequence_went_down_from().is_some()).count();
     let ignored = contents.ignored.len();
@@ -287,12 +306,12 @@ fn feature_health(state: &FeatureState) -> FeatureHealth {
     let (index, desired) = match &state.index {
         Ok(facts) => (
             IndexHealth {
-                sequence: Some(facts.sequence),
+                sequence: Some(facts.index.sequence),
                 sequence_went_down_from: facts.sequence_went_down_from,
                 key_id: Some(facts.key_id.clone()),
                 refused: None,
             },
-            Some(facts.desired.to_string()),
+            Some(facts.index.active_version.to_string()),
         ),
         Err(trouble) => {
             let refused = Some(trouble.report(&state.id));

@@ -14,12 +14,12 @@ use http::StatusCode;
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
 
-use crate::catalog::{Contents, FeatureState};
+use crate::catalog::{Contents, FeatureState, Ignored, RetainedVersion};
 use crate::edge::{Answer, Lookup};
 use crate::http::{CachePolicy, Resource, ResourceError};
 use crate::shell::{NavigationEntry, Pages, Sdk, Site};
 
-pub use health::Health;
+pub use health::{Health, Overlap};
 pub use routes::RouteTable;
 
 /// Looked up for each request, by what clients send. Only names from verified manifests are ever put in, so that
@@ -31,6 +31,8 @@ pub(crate) type ByPath<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 pub struct Snapshot {
     id: String,
     features: BTreeMap<FeatureId, FeatureState>,
+    retained: Vec<RetainedVersion>,
+    ignored: Vec<Ignored>,
     built_at: Timestamp,
     health: Health,
     navigation: Vec<NavigationEntry>,
@@ -83,6 +85,8 @@ impl Snapshot {
             built_at,
             health: Health::new(&id, built_at, &contents, sdk),
             features: contents.features,
+            retained: contents.retained,
+            ignored: contents.ignored,
             assets,
             id,
         })
@@ -102,6 +106,21 @@ impl Snapshot {
     /// Every feature, the shared set included.
     pub fn features(&self) -> &BTreeMap<FeatureId, FeatureState> {
         &self.features
+    }
+
+    /// Versions that do not serve and whose files stay reachable.
+    pub fn retained(&self) -> &[RetainedVersion] {
+        &self.retained
+    }
+
+    /// What in the artifacts directory is no feature.
+    pub fn ignored(&self) -> &[Ignored] {
+        &self.ignored
+    }
+
+    /// When it was built.
+    pub fn built_at(&self) -> Timestamp {
+        self.built_at
     }
 
     /// What `/_health` says of it.

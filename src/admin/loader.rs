@@ -1,0 +1,150 @@
+//! What the loader says of its work in `<ARTIFACTS_DIR>/.loader/status.json` (contract §12).
+//!
+//! Another program writes it, maybe of another version. So what is missing or of another type is left out, and
+//! nothing of it decides what serves.
+
+use jiff::Timestamp;
+use pilar_artifact::Limits;
+use pilar_artifact::json::parse_object;
+use serde_json::{Map, Value};
+
+/// So many bytes of the file are looked at; a larger one is none.
+pub const MOST_STATUS_BYTES: u64 = 1 << 20;
+
+/// So many features are taken from it.
+const MOST_FEATURES: usize = 1000;
+
+/// Longer texts are cut.
+const MOST_CHARACTERS: usize = 400;
+
+/// What the loader last wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoaderStatus {
+    /// When.
+    pub updated_at: Option<Timestamp>,
+    /// Each feature that it looks after, by id.
+    pub features: Vec<LoaderFeature>,
+    /// Why the file could not be read, if it could not.
+    pub problem: Option<String>,
+}
+
+/// A feature that the loader looks after.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LoaderFeature {
+    /// The feature.
+    pub feature_id: String,
+    /// The digest that is registered.
+    pub desired: Option<String>,
+    /// The digest that is in place.
+    pub actual: Option<String>,
+    /// How often it was tried since it last succeeded.
+    pub attempts: u64,
+    /// Why it did not succeed.
+    pub last_error: Option<String>,
+    /// When it was last tried.
+    pub last_attempt_at: Option<Timestamp>,
+    /// When it last succeeded.
+    pub last_success_at: Option<Timestamp>,
+    /// How long that took, in milliseconds.
+    pub duration_ms: Option<u64>,
+}
+
+impl LoaderStatus {
+    /// Reads the file.
+    pub fn parse(bytes: &[u8]) -> Self {
+        // Larger than MOST_STATUS_BYTES is refused here too.
+        match parse_object(bytes, &Limits::default()) {
+            Ok(document) => Self::of(&document),
+            Err(error) => Self::unreadable(error.to_string()),
+        }
+    }
+
+    /// A file that could not be read.
+    pub fn unreadable(problem: String) -> Self {
+        Self { problem: Some(problem), ..Self::default() }
+    }
+
+    /// What it says of a feature.
+    pub fn feature(&self, id: &str) -> Option<&LoaderFeature> {
+        self.features.iter().find(|feature| feature.feature_id == id)
+    }
+
+    fn of(document: &Map<String, Value>) -> Self {
+        let listed = document.get("features").and_then(Value::as_object);
+        let mut features: Vec<LoaderFeature> = listed
+            .into_iter()
+            .flatten()
+            .take(MOST_FEATURES)
+            .filter_map(|(id, value)| Some(LoaderFeature::of(id, value.as_object()?)))
+            .collect();
+        features.sort_by(|one, other| one.feature_id.cmp(&other.feature_id));
+        Self { updated_at: time(document, "updatedAt"), features, problem: None }
+    }
+}
+
+impl LoaderFeature {
+    /// Whether what is registered is in place.
+    pub fn has_converged(&self) -> bool {
+        self.desired == self.actual && self.last_error.is_none()
+    }
+
+    fn of(id: &str, fields: &Map<String, Value>) -> Self {
+        let number = |name: &str| fields.get(name).and_then(Value::as_u64);
+        Self {
+            feature_id: cut(id),
+            desired: text(fields, "desired"),
+            actual: text(fields, "actual"),
+            attempts: number("attempts").unwrap_or(0),
+            last_error: text(fields, "lastError"),
+            last_attempt_at: time(fields, "lastAttemptAt"),
+            last_success_at: time(fields, "lastSuccessAt"),
+            duration_ms: number("durationMs"),
+        }
+    }
+}
+
+fn text(fields: &Map<String, Value>, name: &str) -> Option<String> {
+    fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).map(cut)
+}
+
+fn time(fields: &Map<String, Value>, name: &str) -> Option<Timestamp> {
+    fields.get(name)?.as_str()?.parse().ok()
+}
+
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MOST_CHARACTERS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_strange_is_left_out() {
+        let status = LoaderStatus::parse(
+            br#"{ "updatedAt": 7, "more": [], "features": {
+                "notes": { "desired": "sha256:aa", "actual": "sha256:aa", "attempts": -1, "durationMs": 12 },
+                "broken": [], "alpha": { "desired": "sha256:bb", "lastError": "no route" } } }"#,
+        );
+        let ids: Vec<&str> = status.features.iter().map(|one| one.feature_id.as_str()).collect();
+        assert_eq!(
+            (ids, status.updated_at, &status.problem),
+            (vec!["alpha", "notes"], None, &None)
+        );
+        let notes = status.feature("notes").unwrap();
+        assert!(notes.has_converged() && notes.attempts == 0 && notes.duration_ms == Some(12));
+        assert!(!status.feature("alpha").unwrap().has_converged());
+    }
+
+    #[test]
+    fn no_file_is_too_bad_or_too_large_to_be_shown_as_such() {
+        for bytes in [&b"[]"[..], b"{", b"\xff", &vec![b'['; 200_000], &vec![b' '; 2 << 20]] {
+            let status = LoaderStatus::parse(bytes);
+            assert!(status.problem.is_some() && status.features.is_empty());
+        }
+        let long = format!(r#"{{"features":{{"a":{{"lastError":"{}\n"}}}}}}"#, "é".repeat(5000));
+        let status = LoaderStatus::parse(long.as_bytes());
+        let error = status.feature("a").unwrap().last_error.as_ref().unwrap();
+        assert_eq!(error.chars().count(), MOST_CHARACTERS);
+    }
+}
