@@ -5,9 +5,11 @@
 //! from, is decided elsewhere.
 
 pub mod assets;
+mod chart;
 mod loader;
 pub mod pages;
 mod traffic;
+mod words;
 
 use std::time::Duration;
 

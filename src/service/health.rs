@@ -102,7 +102,7 @@ fn head<'a>(
         Watching::Working => ("working", None),
         Watching::Failed(reason) => ("failed", Some(reason.as_str())),
     };
-    let problems = problems(snapshot, watch_error, refresh_error);
+    let problems = snapshot.health().all_problems(watch_error, refresh_error);
     let (status, summary) = match problems.as_slice() {
         [] if snapshot.health().is_empty() => {
             ("ok", "no feature is in the artifacts directory".to_owned())
@@ -126,12 +126,4 @@ fn head<'a>(
         },
         refresh_error,
     }
-}
-
-/// What is wrong, the worst first.
-fn problems(snapshot: &Snapshot, watch_error: Option<&str>, refresh_error: &str) -> Vec<String> {
-    let refresh = (!refresh_error.is_empty())
-        .then(|| "the last refresh failed; what served before goes on serving".to_owned());
-    let watch = watch_error.map(|reason| format!("changes are not all noticed at once: {reason}"));
-    refresh.into_iter().chain(watch).chain(snapshot.health().problems().iter().cloned()).collect()
 }

@@ -182,6 +182,16 @@ impl Health {
         &self.problems
     }
 
+    /// The same, behind what is wrong with the host itself: why changes are not noticed, and why the last
+    /// refresh failed as a whole (empty if it did not).
+    pub fn all_problems(&self, watch_error: Option<&str>, refresh_error: &str) -> Vec<String> {
+        let refresh = (!refresh_error.is_empty())
+            .then(|| "the last refresh failed; what served before goes on serving".to_owned());
+        let watch =
+            watch_error.map(|reason| format!("changes are not all noticed at once: {reason}"));
+        refresh.into_iter().chain(watch).chain(self.problems.iter().cloned()).collect()
+    }
+
     /// Whether there is no feature at all.
     pub fn is_empty(&self) -> bool {
         self.is_empty

@@ -1,0 +1,253 @@
+//! The first page: is everything as released, and if not, what is not.
+
+use maud::{Markup, html};
+
+use super::super::{LoaderStatus, Readiness, View, chart, words};
+use super::frame::{Frame, refresh};
+use super::parts::{Tone, badge, empty, facts, icon, none, section, table, words as column};
+use super::{events, features, standing};
+use crate::catalog::{FeatureState, Standing, Watching};
+
+/// So many of the latest events are shown.
+const LATEST: usize = 6;
+
+/// So many ignored names are shown.
+const MOST_IGNORED: usize = 20;
+
+/// The first page.
+pub fn overview(view: &View<'_>) -> Markup {
+    let states: Vec<&FeatureState> = view.snapshot.features().values().collect();
+    let differs: Vec<(&FeatureState, Vec<String>)> = states
+        .iter()
+        .map(|state| (*state, standing::reasons(view, state)))
+        .filter(|(state, why)| state.standing != Standing::AsReleased || !why.is_empty())
+        .collect();
+    let fine: Vec<&FeatureState> = states
+        .iter()
+        .copied()
+        .filter(|state| differs.iter().all(|(other, _)| other.id != state.id))
+        .collect();
+    let body = html! {
+        (answer(view))
+        @if !differs.is_empty() {
+            (section("differs", "What differs from what was released", &differing(&differs)))
+        }
+        @if states.is_empty() {
+            div class="panel" {
+                (empty("No feature is here yet",
+                    "Features are listed here as soon as one is published into the artifacts directory: \
+                     pilar publish --local, or the loader of this host."))
+            }
+        }
+        section class="panel" aria-labelledby="hour" {
+            h2 id="hour" { "The last hour" }
+            div data-live="figures" { (figures(view)) }
+            p class="more" { a href="/_admin/traffic" { "Traffic by feature" } }
+        }
+        @if !fine.is_empty() {
+            (section("fine", "Serving as released", &features::list("Features that serve as released", view, &fine)))
+        }
+        (section("host", "This host", &host(view)))
+        @if let Some(status) = &view.loader {
+            (section("loader", "Loader", &loader(view, status)))
+        }
+        @if !view.snapshot.ignored().is_empty() {
+            (section("ignored", "Ignored in the artifacts directory", &ignored(view)))
+        }
+        (section("latest", "Latest events", &html! {
+            (events::list(view, &view.history.latest(None).into_iter().take(LATEST).collect::<Vec<_>>(), true))
+            p class="more" { a href="/_admin/events" { "All events" } }
+        }))
+    };
+    Frame { title: "Overview", active: "Overview", body }.render(view)
+}
+
+/// The figures of the last hour.
+pub(super) fn figures(view: &View<'_>) -> Markup {
+    let total = &view.traffic.total;
+    let errors: u64 = total.minutes.iter().map(|minute| minute.errors).sum();
+    let requests: Vec<u64> = total.minutes.iter().map(|minute| minute.requests).collect();
+    html! {
+        div class="figures" {
+            (figure("Requests", &words::number(total.requests_of_hour())))
+            (figure("Sent", &words::size(total.bytes_of_hour())))
+            (figure("Errors of the host", &words::number(errors)))
+            (figure("Half within", &words::latency(total.p50)))
+            (figure("99 of 100 within", &words::latency(total.p99)))
+            div class="figure wide" { (chart::sparkline("Requests by the minute", &requests)) }
+        }
+    }
+}
+
+fn figure(name: &str, value: &str) -> Markup {
+    html! { div class="figure" { span class="value" { (value) } span class="name" { (name) } } }
+}
+
+/// The answer to the first question, in one line.
+fn answer(view: &View<'_>) -> Markup {
+    let watch_error = match &view.host.watching {
+        Watching::Failed(reason) => Some(reason.as_str()),
+        Watching::Off | Watching::Working => None,
+    };
+    let refresh_error = view.host.refresh_error.as_deref().unwrap_or_default();
+    let problems = view.snapshot.health().all_problems(watch_error, refresh_error);
+    let broken = view.host.refresh_error.is_some()
+        || view
+            .snapshot
+            .features()
+            .values()
+            .any(|state| standing::tone(state.standing) == Tone::Bad);
+    let (tone, headline) = match problems.first() {
+        None if view.snapshot.health().is_empty() => {
+            (Tone::Quiet, "Nothing is published yet".to_owned())
+        }
+        None => (Tone::Good, "Everything is as released".to_owned()),
+        Some(problem) => (if broken { Tone::Bad } else { Tone::Warn }, words::sentence(problem)),
+    };
+    let serving =
+        view.snapshot.features().values().filter(|state| state.serving().is_some()).count();
+    html! {
+        div class={ "answer " (tone.name()) } {
+            (icon(tone))
+            div {
+                h1 { (headline) }
+                @if problems.len() > 1 {
+                    ul { @for problem in problems.iter().skip(1) { li { (words::sentence(problem)) } } }
+                }
+                @if let Some(error) = &view.host.refresh_error { p { (words::sentence(error)) } }
+                p class="caption" {
+                    (words::count(serving, "feature serves", "features serve")) " from snapshot "
+                    code { (view.snapshot.id()) } ", in place since "
+                    (words::moment(view.snapshot.built_at(), view.now))
+                }
+            }
+            (refresh(view))
+        }
+    }
+}
+
+fn differing(differs: &[(&FeatureState, Vec<String>)]) -> Markup {
+    let columns =
+        [column("Feature"), column("State"), column("Serving"), column("Released"), column("Why")];
+    let rows: Vec<Vec<Markup>> = differs
+        .iter()
+        .map(|(state, why)| {
+            vec![
+                standing::link(state.id.as_str()),
+                standing::state(state.standing),
+                html! { @if let Some(version) = standing::serving(state) { (version) } @else { (none()) } },
+                html! { @if let Some(version) = standing::released(state) { (version) } @else { (none()) } },
+                html! { @for reason in why { p { (reason) } } },
+            ]
+        })
+        .collect();
+    html! { div class="rows" { (table("What differs from what was released", &columns, &rows)) } }
+}
+
+fn host(view: &View<'_>) -> Markup {
+    let host = &view.host;
+    let readiness = match host.readiness {
+        Readiness::Ready => badge(Tone::Good, "Takes traffic"),
+        Readiness::Waiting => badge(Tone::Warn, "Waits for the ready file"),
+        Readiness::Draining => badge(Tone::Warn, "About to stop"),
+    };
+    let watching = match &host.watching {
+        Watching::Working => badge(Tone::Good, "Changes are noticed"),
+        Watching::Off => badge(Tone::Quiet, "Off: refresh by hand"),
+        Watching::Failed(reason) => {
+            html! { (badge(Tone::Warn, "Not all is noticed")) " " (reason) }
+        }
+    };
+    facts(&[
+        ("Readiness", readiness),
+        ("Watching", watching),
+        ("Loader", convergence(view.loader.as_ref())),
+        (
+            "Up for",
+            html! {
+                span title={ "since " (words::exact(host.started_at)) } { (words::span(host.uptime)) }
+            },
+        ),
+        ("Version", html! { (host.version) }),
+        ("Driver", html! { (host.driver) }),
+        ("Large bodies", html! { (host.body_sender) }),
+        ("Workers", html! { (host.workers) }),
+        ("Snapshot", html! { code { (view.snapshot.id()) } }),
+    ])
+}
+
+fn convergence(loader: Option<&LoaderStatus>) -> Markup {
+    let Some(status) = loader else {
+        return badge(Tone::Quiet, "No loader at work here");
+    };
+    let behind = status.features.iter().filter(|feature| !feature.has_converged()).count();
+    match (&status.problem, behind) {
+        (Some(_), _) => badge(Tone::Warn, "Its status cannot be read"),
+        (None, 0) => badge(Tone::Good, "All that is registered is in place"),
+        (None, behind) => {
+            badge(Tone::Warn, &format!("{behind} of {} not in place yet", status.features.len()))
+        }
+    }
+}
+
+fn loader(view: &View<'_>, status: &LoaderStatus) -> Markup {
+    let columns = [
+        column("Feature"),
+        column("State"),
+        column("Registered"),
+        column("In place"),
+        column("Tried"),
+        column("Last error"),
+    ];
+    let digest = |digest: &Option<String>| match digest {
+        Some(digest) => super::parts::hash(digest),
+        None => none(),
+    };
+    let rows: Vec<Vec<Markup>> = status
+        .features
+        .iter()
+        .map(|feature| {
+            let (tone, word) = match (&feature.last_error, feature.has_converged()) {
+                (_, true) => (Tone::Good, "In place"),
+                (Some(_), false) => (Tone::Warn, "Fails"),
+                (None, false) => (Tone::Info, "On its way"),
+            };
+            vec![
+                standing::link(&feature.feature_id),
+                badge(tone, word),
+                digest(&feature.desired),
+                digest(&feature.actual),
+                html! {
+                    @if let Some(at) = feature.last_attempt_at { (words::moment(at, view.now)) } @else { (none()) }
+                    @if feature.attempts > 1 { ", " (words::number(feature.attempts)) " times" }
+                },
+                html! { @if let Some(error) = &feature.last_error { (error) } @else { (none()) } },
+            ]
+        })
+        .collect();
+    html! {
+        @if let Some(problem) = &status.problem {
+            p class="notice warn" { (icon(Tone::Warn)) span { "The file .loader/status.json cannot be read: " (problem) } }
+        }
+        @if !rows.is_empty() {
+            div class="rows" { (table("Features that the loader looks after", &columns, &rows)) }
+        } @else if status.problem.is_none() {
+            (empty("The loader looks after no feature", "Each feature that is registered with it is listed here."))
+        }
+        @if let Some(at) = status.updated_at { p class="caption" { "Written " (words::moment(at, view.now)) } }
+    }
+}
+
+fn ignored(view: &View<'_>) -> Markup {
+    let names = view.snapshot.ignored();
+    html! {
+        ul class="plain" {
+            @for one in names.iter().take(MOST_IGNORED) {
+                li { code { (one.name) } " " (one.message) }
+            }
+        }
+        @if names.len() > MOST_IGNORED {
+            p class="caption" { "And " (names.len() - MOST_IGNORED) " more." }
+        }
+    }
+}
