@@ -17,6 +17,7 @@ use pilar_host::config::{self, Checked, Config};
 use pilar_host::control::{Control, RefreshError};
 use pilar_host::edge::{BindError, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
+use pilar_host::service::admin::{self, Door, RefreshCall};
 use pilar_host::service::{self, Host};
 use pilar_host::shell::{Sdk, Site};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -99,9 +100,23 @@ fn time_of_day() -> SystemTime {
     SystemTime::now()
 }
 
+/// Bytes that nobody can foresee. They are part of what signs sessions apart, and all else of them is keyed, so
+/// zeroes of a kernel that has none to give harm nobody.
+fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        tracing::warn!(%error, code = "no-random-bytes", "the kernel gives no random bytes");
+    }
+    bytes
+}
+
 /// JSON in production, for collectors; lines elsewhere, for people. `RUST_LOG` chooses what is logged.
 fn start_logging(production: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    // What operators change is logged whatever RUST_LOG says.
+    if let Ok(audit) = "audit=info".parse() {
+        filter = filter.add_directive(audit);
+    }
     let colour = std::io::stderr().is_terminal();
     // A log that nobody reads any more is no reason to stop: the default would print about it, and panic.
     let builder = tracing_subscriber::fmt()
@@ -147,6 +162,7 @@ fn run(config: &Config) -> Result<(), Failure> {
 
     let listeners = listen(config, passed).map_err(|error| coded(&error, error.code()))?;
     let place = place(&listeners, config);
+    let door = admin_listeners(config).map_err(|error| coded(&error, error.code()))?;
     let workers = listeners.workers();
     let (calls, received) = mpsc::channel(config.limits.service_calls);
     let options = EdgeOptions {
@@ -156,7 +172,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         wall_clock: time_of_day,
         release_memory,
     };
-    let edge = Edge::start(listeners, options, control.current(), calls)
+    let edge = Edge::start(listeners, options.clone(), control.current(), calls)
         .map_err(|error| coded(&error, error.code()))?;
 
     let started = now();
@@ -178,12 +194,42 @@ fn run(config: &Config) -> Result<(), Failure> {
         request_id_prefix: RandomState::new().hash_one(started.monotonic) as u32,
         requests: AtomicU64::new(0),
     });
+    let (refresh_calls, refresh_asked) = admin::refreshes();
+    let current = control.current();
+    let parts = admin::Parts {
+        host: host.clone(),
+        current: current.clone(),
+        history: control.history(),
+        refreshes: refresh_calls,
+        clock: now,
+        random,
+    };
+    let mut admin = admin::router(&config.admin, parts);
+    let door = match (door, admin.take_if(|_| config.admin_port.is_some())) {
+        (Some(listeners), Some(router)) => {
+            let place = listeners.local_addr().map(|address| address.port()).unwrap_or_default();
+            let limits = Door::limits();
+            let (calls, received) = mpsc::channel(limits.service_calls);
+            let options = EdgeOptions { limits, ..options };
+            let snapshot = Arc::new(ArcSwap::from_pointee(Door::new(current)));
+            let edge = Edge::start(listeners, options, snapshot, calls)
+                .map_err(|error| coded(&error, error.code()))?;
+            Some((edge, place, service::admin_router(&host, router), received))
+        }
+        _ => None,
+    };
     runtime.block_on(async {
         // Whoever started this may not read it, which is no reason to stop.
         let _ = writeln!(std::io::stdout(), "pilar-host {VERSION} listens on {place}");
-        tokio::spawn(service::run(host.clone(), received));
+        tokio::spawn(service::run(service::router(&host, admin), received, |snapshot| snapshot));
+        let door = door.map(|(edge, port, router, received)| {
+            let _ = writeln!(std::io::stdout(), "/_admin listens on http://localhost:{port}");
+            tokio::spawn(service::run(router, received, |door: Arc<Door>| door.snapshot()));
+            edge
+        });
         let watched = config.watch.then(|| config.artifacts_dir.clone());
-        tokio::spawn(refreshing(control, host.clone(), watched, watching, signals.hangup));
+        let asked = Asked { hangup: signals.hangup, calls: refresh_asked };
+        tokio::spawn(refreshing(control, host.clone(), watched, watching, asked));
         tokio::select! {
             _ = signals.terminate.recv() => {}
             _ = signals.interrupt.recv() => {}
@@ -191,7 +237,12 @@ fn run(config: &Config) -> Result<(), Failure> {
         draining.send_replace(true);
         tracing::info!(seconds = config.drain.as_secs(), "draining");
         let serve_for = config.drain;
-        let drained = tokio::task::spawn_blocking(move || edge.drain(serve_for));
+        let drained = tokio::task::spawn_blocking(move || {
+            let cut = edge.drain(serve_for);
+            // Open to the end, since whoever looks there wants to see how it goes; then nothing is waited for.
+            drop(door);
+            cut
+        });
         tokio::select! {
             cut = drained => match cut? {
                 0 => tracing::info!("stopped; every request was answered"),
@@ -234,6 +285,12 @@ fn listen(config: &Config, passed: Option<Listeners>) -> Result<Listeners, BindE
     }
 }
 
+/// Where `/_admin` listens, if it is there at all and has a port of its own. One thread is enough for it.
+fn admin_listeners(config: &Config) -> Result<Option<Listeners>, BindError> {
+    let port = config.admin_port.filter(|_| config.admin != config::Admin::Off);
+    port.map(|port| Listeners::bind((config.listen.ip(), port).into(), 1)).transpose()
+}
+
 fn workers(config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     config.workers.unwrap_or_else(cores)
@@ -264,13 +321,19 @@ impl Signals {
     }
 }
 
-/// Refreshes on SIGHUP and, if asked to watch, whenever the artifacts directory changed.
+/// Those who may ask for a refresh.
+struct Asked {
+    hangup: Signal,
+    calls: mpsc::Receiver<RefreshCall>,
+}
+
+/// Refreshes when asked to and, if told to watch, whenever the artifacts directory changed.
 async fn refreshing(
     control: Control,
     host: Arc<Host>,
     watched: Option<PathBuf>,
     watching: tokio_watch::Sender<Watching>,
-    mut hangup: Signal,
+    mut asked: Asked,
 ) {
     let control = Arc::new(Mutex::new(control));
     let (changed, mut changes) = mpsc::channel(1);
@@ -281,10 +344,12 @@ async fn refreshing(
     }
     let mut more_to_keep = true;
     loop {
+        let mut waiting = Vec::new();
         tokio::select! {
             biased;
             Some(()) = changes.recv() => {}
-            Some(()) = hangup.recv() => tracing::info!("refresh asked for by SIGHUP"),
+            Some(()) = asked.hangup.recv() => tracing::info!("refresh asked for by SIGHUP"),
+            1.. = asked.calls.recv_many(&mut waiting, usize::MAX) => {}
             // A few at a time, so that a change never waits for all of them.
             () = std::future::ready(()), if more_to_keep => {
                 more_to_keep = blocking(&control, &host, Control::keep_listed).await.unwrap_or(false);
@@ -295,6 +360,10 @@ async fn refreshing(
         if blocking(&control, &host, Control::refresh).await.is_some() {
             host.refresh_error.store(Arc::default());
         }
+        let error = host.refresh_error.load_full();
+        let outcome = || if error.is_empty() { Ok(()) } else { Err(error.to_string()) };
+        // Who asked may be gone.
+        waiting.into_iter().for_each(|call: RefreshCall| drop(call.send(outcome())));
         more_to_keep = true;
     }
 }

@@ -240,10 +240,10 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "HOST_ADMIN_PORT",
-        kind: Kind::Number { min: 1, max: 65535 },
+        kind: Kind::Number { min: 0, max: 65535 },
         default: None,
-        state: State::Reserved,
-        doc: "A listener of its own for `/_admin`.",
+        state: State::Active,
+        doc: "Moves `/_admin` to a port of its own, on the address of `HOST_BIND`; 0 takes a free one and prints it.",
     },
     Variable {
         name: "HOST_LOGIN_URL",
@@ -277,15 +277,15 @@ pub const VARIABLES: &[Variable] = &[
         name: "ADMIN_AUTH_TOKEN",
         kind: Kind::Secret,
         default: None,
-        state: State::Reserved,
-        doc: "Bearer token of `/_admin`.",
+        state: State::Active,
+        doc: "Opens `/_admin` to whoever has this bearer token, and to people who sign in with it. Without it there is no `/_admin`. Sessions are signed by a key that is derived from it: they hold on every replica and through a restart, and a new token ends all of them.",
     },
     Variable {
         name: "ALLOW_UNAUTHENTICATED_ADMIN",
         kind: Kind::Flag,
         default: None,
-        state: State::Reserved,
-        doc: "Opens `/_admin` without a token; refused in production.",
+        state: State::Active,
+        doc: "Opens `/_admin` to everybody, for development; refused in production and beside `ADMIN_AUTH_TOKEN`.",
     },
     Variable {
         name: "TRUST_PROXY_HEADERS",

@@ -1,5 +1,6 @@
 //! The environment, read once and checked whole (contract §11).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,6 +47,43 @@ pub struct Config {
     pub drain: Duration,
     /// What keeps versions that no longer serve reachable.
     pub retain: Retain,
+    /// Who may use `/_admin`.
+    pub admin: Admin,
+    /// `HOST_ADMIN_PORT`; where it is set, `/_admin` is there alone.
+    pub admin_port: Option<u16>,
+}
+
+/// Who may use `/_admin`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admin {
+    /// Nobody: there is no such route.
+    Off,
+    /// Whoever has `ADMIN_AUTH_TOKEN`.
+    Token(Secret),
+    /// Everybody: `ALLOW_UNAUTHENTICATED_ADMIN`.
+    Open,
+}
+
+/// Text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// A secret of this text.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
 }
 
 /// Sockets that a service manager passed (sd_listen_fds(3)).
@@ -86,10 +124,31 @@ pub fn read(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Checked, SettingError> {
     let settings = Settings::new(environment);
-    match settings.problems().into_iter().next() {
-        Some(problem) => Err(problem),
-        None => Ok(Checked { config: config(&settings)?, notes: settings.notes() }),
+    if let Some(problem) = settings.problems().into_iter().next() {
+        return Err(problem);
     }
+    let config = config(&settings)?;
+    let mut notes = settings.notes();
+    notes.extend(admin_notes(&config));
+    Ok(Checked { config, notes })
+}
+
+/// A token with fewer bytes than this can be guessed.
+const SHORTEST_TOKEN: usize = 16;
+
+fn admin_notes(config: &Config) -> Vec<String> {
+    let mut notes = Vec::new();
+    match &config.admin {
+        Admin::Token(token) if token.reveal().len() < SHORTEST_TOKEN => notes.push(format!(
+            "ADMIN_AUTH_TOKEN has fewer than {SHORTEST_TOKEN} bytes and can be guessed; make one by \
+             `openssl rand -hex 32`"
+        )),
+        Admin::Off if config.admin_port.is_some() => notes.push(
+            "HOST_ADMIN_PORT is set, but nothing listens there without ADMIN_AUTH_TOKEN".to_owned(),
+        ),
+        _ => {}
+    }
+    notes
 }
 
 fn config(settings: &Settings) -> Result<Config, SettingError> {
@@ -136,7 +195,22 @@ fn config(settings: &Settings) -> Result<Config, SettingError> {
                 0
             },
         },
+        admin: admin(settings)?,
+        admin_port: settings.optional("HOST_ADMIN_PORT")?,
     })
+}
+
+fn admin(settings: &Settings) -> Result<Admin, SettingError> {
+    let token = settings.text("ADMIN_AUTH_TOKEN");
+    match (token, settings.flag("ALLOW_UNAUTHENTICATED_ADMIN")?) {
+        (Some(_), true) => Err(SettingError::Both {
+            one: "ADMIN_AUTH_TOKEN",
+            other: "ALLOW_UNAUTHENTICATED_ADMIN",
+        }),
+        (Some(token), false) => Ok(Admin::Token(Secret::new(token))),
+        (None, true) => Ok(Admin::Open),
+        (None, false) => Ok(Admin::Off),
+    }
 }
 
 fn passed(settings: &Settings) -> Result<Option<Passed>, SettingError> {

@@ -22,7 +22,7 @@ impl Clients {
 
     /// Counts a new connection, unless its client has as many as it may.
     pub(super) fn admit(&self, peer: Peer) -> bool {
-        let Some(client) = client(peer) else { return true };
+        let Some(client) = peer.client() else { return true };
         let mut open = self.open();
         let count = open.entry(client).or_default();
         if *count >= self.most {
@@ -34,7 +34,7 @@ impl Clients {
 
     /// Takes back what [`Clients::admit`] counted.
     pub(super) fn leave(&self, peer: Peer) {
-        let Some(client) = client(peer) else { return };
+        let Some(client) = peer.client() else { return };
         let mut open = self.open();
         match open.get_mut(&client) {
             Some(count) if *count > 1 => *count -= 1,
@@ -47,14 +47,17 @@ impl Clients {
     }
 }
 
-/// What a client is known by; nothing on a unix socket, whose other end is a program of this machine.
-fn client(peer: Peer) -> Option<IpAddr> {
-    const SUBSCRIBER: u128 = u128::MAX << 64;
-    let Peer::Network(address) = peer else { return None };
-    Some(match address.ip().to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & SUBSCRIBER).into(),
-        address @ IpAddr::V4(_) => address,
-    })
+impl Peer {
+    /// What a client is known by: its address, of which IPv6 counts the first 64 bits. Nothing on a unix socket, whose
+    /// other end is a program of this machine.
+    pub fn client(self) -> Option<IpAddr> {
+        const SUBSCRIBER: u128 = u128::MAX << 64;
+        let Self::Network(address) = self else { return None };
+        Some(match address.ip().to_canonical() {
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & SUBSCRIBER).into(),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
 }
 
 #[cfg(test)]

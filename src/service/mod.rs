@@ -3,6 +3,7 @@
 //! One thread with its own runtime answers the calls that the edge hands over. However slow it is, the edge
 //! goes on serving assets.
 
+pub mod admin;
 mod health;
 mod live_reload;
 mod navigation;
@@ -22,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
 use crate::catalog::Watching;
-use crate::edge::ServiceCall;
+use crate::edge::{Lookup, ServiceCall};
 use crate::shell::LIVE_RELOAD_PATH;
 use crate::snapshot::Snapshot;
 
@@ -67,25 +68,30 @@ impl Host {
     }
 }
 
-/// Answers calls until the edge is gone.
-pub async fn run(host: Arc<Host>, mut calls: mpsc::Receiver<ServiceCall<Snapshot>>) {
-    let router = router(&host);
+/// Answers calls until the edge is gone. `snapshot_of` says which snapshot a call is to be answered from.
+pub async fn run<S: Lookup>(
+    router: Router,
+    mut calls: mpsc::Receiver<ServiceCall<S>>,
+    snapshot_of: impl Fn(Arc<S>) -> Arc<Snapshot>,
+) {
     while let Some(call) = calls.recv().await {
-        let router = router.clone();
+        let ServiceCall { request, snapshot, reply } = call;
+        let (router, snapshot) = (router.clone(), snapshot_of(snapshot));
         tokio::task::spawn(async move {
-            let (parts, body) = call.request.into_parts();
+            let (parts, body) = request.into_parts();
             let mut request = http::Request::from_parts(parts, Body::from(body));
-            request.extensions_mut().insert(call.snapshot);
+            request.extensions_mut().insert(snapshot);
             // A router's error type is empty: it always has an answer.
             let Ok(response) = router.oneshot(request).await;
             // The client may have gone; then nobody waits for the answer.
-            let _ = call.reply.send(response);
+            let _ = reply.send(response);
         });
     }
 }
 
-fn router(host: &Arc<Host>) -> Router {
-    let mut router = Router::new()
+/// What answers on the port for everybody. `admin` is there too unless it has a port of its own.
+pub fn router(host: &Arc<Host>, admin: Option<Router>) -> Router {
+    let mut router = Router::<Arc<Host>>::new()
         .route("/_navigation", get(navigation::list))
         .route("/_health", get(health::all))
         .route("/_health/{feature}", get(health::one))
@@ -93,9 +99,18 @@ fn router(host: &Arc<Host>) -> Router {
     if host.live_reload {
         router = router.route(LIVE_RELOAD_PATH, get(live_reload::wait));
     }
+    let router = router.method_not_allowed_fallback(reply::takes_get).with_state(host.clone());
+    complete(router.merge(admin.unwrap_or_default()), host)
+}
+
+/// What answers on the port of `/_admin` alone.
+pub fn admin_router(host: &Arc<Host>, admin: Router) -> Router {
+    complete(admin, host)
+}
+
+/// Adds what all replies share.
+fn complete(router: Router, host: &Arc<Host>) -> Router {
     router
         .fallback(reply::no_such_route)
-        .method_not_allowed_fallback(reply::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(host.clone(), reply::common_headers))
-        .with_state(host.clone())
 }

@@ -73,16 +73,24 @@ pub(super) async fn no_such_route(request: Request) -> Response {
     refuse(&request, StatusCode::NOT_FOUND, "no-such-route", "the host has no such route")
 }
 
-/// Every route takes GET; whoever asks what a route takes is told so (RFC 9110 §9.3.7).
-pub(super) async fn method_not_allowed(request: Request) -> Response {
-    let code = "method-not-allowed";
-    let message = "this route takes GET and HEAD";
+/// For what is not GET, where a route takes only that.
+pub(super) async fn takes_get(request: Request) -> Response {
+    method_not_allowed(&request, "GET, HEAD, OPTIONS")
+}
+
+/// For what is not POST, where a route takes only that.
+pub(super) async fn takes_post(request: Request) -> Response {
+    method_not_allowed(&request, "POST, OPTIONS")
+}
+
+/// Whoever asks what a route takes is told so (RFC 9110 §9.3.7).
+fn method_not_allowed(request: &Request, allow: &'static str) -> Response {
+    let message = format!("this route takes {allow}");
     let mut response = match *request.method() {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
-        _ => refuse(&request, StatusCode::METHOD_NOT_ALLOWED, code, message),
+        _ => refuse(request, StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", &message),
     };
-    let allow = HeaderValue::from_static("GET, HEAD, OPTIONS");
-    response.headers_mut().insert(header::ALLOW, allow);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     response
 }
 

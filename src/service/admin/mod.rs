@@ -1,0 +1,87 @@
+//! `/_admin`: what operators see and may do (contract §7). It is there only where a token, or development, opens it.
+
+mod access;
+mod backoff;
+mod door;
+mod manifests;
+mod refresh;
+mod session;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::routing::{any, get, post};
+use tokio::sync::mpsc;
+
+pub use door::Door;
+pub use refresh::{RefreshCall, refreshes};
+
+use super::Host;
+use super::reply::{self, RequestId};
+use crate::catalog::Now;
+use crate::config;
+use crate::control::History;
+use crate::edge::Peer;
+use crate::snapshot::Snapshot;
+use access::{Access, guard};
+
+const ROOT: &str = "/_admin";
+const LOGIN: &str = "/_admin/login";
+
+/// What the admin routes work with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The host that they are about.
+    pub host: Arc<Host>,
+    /// Where the current snapshot is.
+    pub current: Arc<ArcSwap<Snapshot>>,
+    /// What happened.
+    pub history: Arc<History>,
+    /// Where refreshes are asked for.
+    pub refreshes: mpsc::Sender<RefreshCall>,
+    /// The time.
+    pub clock: fn() -> Now,
+    /// Random bytes that nobody can foresee.
+    pub random: fn() -> [u8; 16],
+}
+
+/// What the handlers share.
+type Admin = Arc<State>;
+
+#[derive(Debug)]
+struct State {
+    access: Access,
+    parts: Parts,
+}
+
+impl State {
+    fn now(&self) -> Now {
+        (self.parts.clock)()
+    }
+}
+
+/// The admin routes; none where nobody may use them.
+pub fn router(admin: &config::Admin, parts: Parts) -> Option<Router> {
+    let access = match admin {
+        config::Admin::Off => return None,
+        config::Admin::Open => Access::Open,
+        config::Admin::Token(token) => Access::with_token(token.clone()),
+    };
+    let admin = Arc::new(State { access, parts });
+    let router = Router::new()
+        .route("/_admin/api/manifests", get(manifests::all))
+        .route("/_admin/refresh", post(refresh::refresh).fallback(reply::takes_post))
+        // Whoever may not see anything is not told what there is.
+        .route("/_admin", any(reply::no_such_route))
+        .route("/_admin/{*rest}", any(reply::no_such_route))
+        .method_not_allowed_fallback(reply::takes_get)
+        .route_layer(axum::middleware::from_fn_with_state(admin.clone(), guard));
+    Some(router.with_state(admin))
+}
+
+/// One line for whatever somebody changes or tries to; it is logged at every level.
+fn audit(action: &str, by: &str, peer: Peer, request_id: &RequestId, outcome: &str) {
+    let request_id = request_id.0.to_str().unwrap_or_default();
+    tracing::info!(target: "audit", action, by, %peer, request_id, outcome, "/_admin");
+}
