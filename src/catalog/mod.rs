@@ -39,6 +39,7 @@ pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, KeyExpired, Sta
 pub use watch::{Watching, watch};
 
 use crate::config::Retain;
+use crate::edge::Owner;
 use listed::Listed;
 use memory::Memory;
 use retain::Retained;
@@ -67,6 +68,8 @@ pub struct Catalog {
     listed: Listed,
     memory: Memory,
     ignored: Vec<Ignored>,
+    /// Every feature that ever was, as far as there are numbers: what was counted stays with whom it was counted for.
+    owners: BTreeMap<FeatureId, Owner>,
 }
 
 /// What a snapshot is built from.
@@ -78,6 +81,8 @@ pub struct Contents {
     pub retained: Vec<RetainedVersion>,
     /// What in the artifacts directory is no feature.
     pub ignored: Vec<Ignored>,
+    /// For whom the replies of each feature are counted, those that are gone included.
+    pub owners: BTreeMap<FeatureId, Owner>,
 }
 
 /// The time of a refresh: of day, for key expiry, and monotonic, for retention.
@@ -110,6 +115,7 @@ impl Catalog {
             listed: Listed::default(),
             memory: Memory::default(),
             ignored: Vec::new(),
+            owners: BTreeMap::new(),
         }
     }
 
@@ -144,6 +150,12 @@ impl Catalog {
         self.listed.keep_only(|id| features.contains_key(id));
         settle_conflicts(&mut features, &self.features);
         self.retire(&features, now);
+        for id in features.keys() {
+            let next = Owner::numbered(self.owners.len() + 1);
+            if next != Owner::OTHERS && !self.owners.contains_key(id) {
+                self.owners.insert(id.clone(), next);
+            }
+        }
         self.features = features;
         self.ignored = ignored;
         self.listed.unpublished = false;
@@ -156,6 +168,7 @@ impl Catalog {
             features: self.features.clone(),
             retained: self.retained.versions().to_vec(),
             ignored: self.ignored.clone(),
+            owners: self.owners.clone(),
         }
     }
 

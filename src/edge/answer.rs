@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::refusal::Refusal;
 use super::reply::{Asked, ENOUGH_TO_SEND};
 use super::service::{self, Call};
-use super::{Answer, Lookup};
+use super::{Answer, Lookup, Owner};
 use crate::http::{
     self, Body, BodyLength, ChunkedDecoder, Parsed, Progress, RequestHead, decode_path,
 };
@@ -153,10 +153,27 @@ impl<S: Lookup> Connection<S> {
         match snapshot.lookup(path) {
             Answer::Resource(resource) => {
                 self.begin_answer(head);
-                self.answer_with(resource, head)
+                let before = self.out.len();
+                let outcome = self.answer_with(resource, head);
+                self.count_for(resource.owner(), before, &outcome);
+                outcome
             }
             Answer::Service => self.call_service(head, path, input, snapshot),
         }
+    }
+
+    /// Counts the reply that was just written behind `before` for the owner of its resource.
+    fn count_for(&mut self, owner: Owner, before: usize, outcome: &Outcome<S>) {
+        let to_come = match outcome {
+            Outcome::Waits(Next::SendBody(body)) => body.len(),
+            Outcome::Waits(Next::SendParts(parts, end)) => {
+                parts.iter().map(|(delimiter, body)| delimiter.len() + body.len()).sum::<usize>()
+                    + end.len()
+            }
+            _ => 0,
+        };
+        self.owner = owner;
+        self.worker.counters.answered(owner, self.status, self.out.len() - before + to_come);
     }
 
     /// Notes that a request is being answered whose body, if there is one, nobody wants. What is not
@@ -237,7 +254,11 @@ impl<S: Lookup> Connection<S> {
             }
         };
         match service::call(&self.worker, head, path, body, self.peer, snapshot) {
-            Ok(call) => Outcome::Waits(Next::Call(Box::new(call))),
+            Ok(call) => {
+                // It takes as long as it takes, and is nobody's.
+                self.sample = None;
+                Outcome::Waits(Next::Call(Box::new(call)))
+            }
             Err(refusal) => {
                 self.refuse(refusal, asked);
                 Outcome::Answered

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Shutdown;
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::answer::{After, ChunkedBody, Next};
 use super::buffers::Buffers;
@@ -11,7 +12,7 @@ use super::reply::Asked;
 use super::socket::{self, Socket};
 use super::watch::Watch;
 use super::worker::Worker;
-use super::{Lookup, Peer};
+use super::{Lookup, Owner, Peer};
 use crate::http::Body;
 
 /// What there is of a connection while nothing is asked of it; the rest is made when something is.
@@ -87,6 +88,11 @@ pub(super) struct Connection<S> {
     /// Replies that are not sent yet; without capacity when there are none.
     pub(super) out: Vec<u8>,
     pub(super) after: After,
+    /// The status of the last reply, and whose its resource was.
+    pub(super) status: u16,
+    pub(super) owner: Owner,
+    /// When what is being answered arrived, if its time is taken.
+    pub(super) sample: Option<Instant>,
 }
 
 /// Why a connection is no longer served.
@@ -124,6 +130,9 @@ impl<S: Lookup> Connection<S> {
             continued: false,
             out: Vec::new(),
             after: After::Continue,
+            status: 0,
+            owner: Owner::OTHERS,
+            sample: None,
         }
     }
 
@@ -146,6 +155,9 @@ impl<S: Lookup> Connection<S> {
             match self.answer() {
                 Next::Read => {
                     self.flush().await?;
+                    if let Some(arrived) = self.sample.take() {
+                        self.worker.counters.took(self.owner, arrived.elapsed());
+                    }
                     let is_idle = self.open.requests > 0 && self.answered >= self.input.len();
                     if is_idle && self.worker.finishing.get() {
                         // Its last reply was under way when idle connections were ended.
@@ -153,7 +165,7 @@ impl<S: Lookup> Connection<S> {
                     }
                     if self.after == After::Continue {
                         match self.read().await? {
-                            Read::More => {}
+                            Read::More => self.sample = self.worker.sample(),
                             Read::End => self.answer_to_the_end(),
                             Read::Idle => return Ok(Served::Idle),
                         }

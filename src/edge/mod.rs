@@ -29,7 +29,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch as tokio_watch};
 
-pub use counters::Counts;
+pub use counters::{Counts, LATENCY_STEPS, Meter, Owner, OwnerCounts, latency_bound};
 pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
 pub use limits::Limits;
 pub use listen::{BindError, Listeners};
@@ -136,7 +136,7 @@ impl EdgeError {
 #[derive(Debug)]
 pub struct Edge {
     driver: DriverReport,
-    counters: Vec<Arc<WorkerCounters>>,
+    meter: Meter,
     phase: tokio_watch::Sender<Phase>,
     threads: Vec<JoinHandle<usize>>,
     unix_path: Option<UnixPath>,
@@ -157,11 +157,11 @@ impl Edge {
         let (report, reports) = std_mpsc::channel();
         let clients = options.limits.connections_per_ip.map(|most| Arc::new(Clients::new(most)));
         let (sockets, unix_path) = listeners.into_parts();
-        let mut counters = Vec::new();
+        let mut meter = Meter::default();
         let mut threads = Vec::new();
         for (number, sockets) in sockets.into_iter().enumerate() {
             let worker_counters = Arc::<WorkerCounters>::default();
-            counters.push(Arc::clone(&worker_counters));
+            meter.add(Arc::clone(&worker_counters));
             let start = Start {
                 options: options.clone(),
                 snapshot: Arc::clone(&snapshot),
@@ -188,7 +188,7 @@ impl Edge {
         }
         let driver = weakest.ok_or(EdgeError::Worker)?;
         log_driver(&driver, threads.len());
-        Ok(Edge { driver, counters, phase, threads, unix_path })
+        Ok(Edge { driver, meter, phase, threads, unix_path })
     }
 
     /// How the workers talk to the kernel; if they differ, the weakest.
@@ -198,11 +198,12 @@ impl Edge {
 
     /// What was counted so far.
     pub fn counters(&self) -> Counts {
-        let mut total = Counts::default();
-        for worker in &self.counters {
-            worker.add_to(&mut total);
-        }
-        total
+        self.meter.counts()
+    }
+
+    /// What goes on counting, also while the edge drains.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
     }
 
     /// Stops without taking anything out of a client's hands, and returns how many requests had to

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use pilar_artifact::FeatureId;
 
 use crate::catalog::{Contents, FeatureState, Ignored, RetainedVersion};
-use crate::edge::{Answer, Lookup};
+use crate::edge::{Answer, Lookup, Owner};
 use crate::http::{CachePolicy, Resource, ResourceError};
 use crate::shell::{NavigationEntry, Pages, Sdk, Site};
 
@@ -33,6 +33,7 @@ pub struct Snapshot {
     features: BTreeMap<FeatureId, FeatureState>,
     retained: Vec<RetainedVersion>,
     ignored: Vec<Ignored>,
+    owners: BTreeMap<FeatureId, Owner>,
     built_at: Timestamp,
     health: Health,
     navigation: Vec<NavigationEntry>,
@@ -60,7 +61,9 @@ impl Snapshot {
         let retained = contents.retained.iter().rev().map(|kept| &kept.version);
         let serving = contents.features.values().filter_map(FeatureState::serving);
         for version in retained.chain(serving) {
+            let owner = owner_of(&contents.owners, &version.manifest.id);
             for (path, resource) in &version.assets {
+                resource.set_owner(owner);
                 assets.insert(path.clone(), resource.clone());
             }
         }
@@ -77,7 +80,7 @@ impl Snapshot {
         .identity("no such file in any version that this host serves or retains\n", None)
         .build()?;
         Ok(Self {
-            routes: RouteTable::build(&contents.features, &pages)?,
+            routes: RouteTable::build(&contents.features, &contents.owners, &pages)?,
             root: pages.root()?,
             no_such_page: pages.no_such_page()?,
             no_such_asset,
@@ -87,6 +90,7 @@ impl Snapshot {
             features: contents.features,
             retained: contents.retained,
             ignored: contents.ignored,
+            owners: contents.owners,
             assets,
             id,
         })
@@ -118,6 +122,11 @@ impl Snapshot {
         &self.ignored
     }
 
+    /// For whom the replies of each feature are counted, those that are gone included.
+    pub fn owners(&self) -> &BTreeMap<FeatureId, Owner> {
+        &self.owners
+    }
+
     /// When it was built.
     pub fn built_at(&self) -> Timestamp {
         self.built_at
@@ -132,6 +141,10 @@ impl Snapshot {
     pub fn navigation(&self) -> &[NavigationEntry] {
         &self.navigation
     }
+}
+
+fn owner_of(owners: &BTreeMap<FeatureId, Owner>, id: &FeatureId) -> Owner {
+    owners.get(id).copied().unwrap_or(Owner::OTHERS)
 }
 
 impl Lookup for Snapshot {

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use pilar_artifact::FeatureId;
 
+use super::owner_of;
 use crate::catalog::{FeatureState, Standing};
 use crate::http::{Resource, ResourceError};
+use crate::edge::Owner;
 use crate::shell::Pages;
 use crate::snapshot::ByPath;
 
@@ -22,6 +24,7 @@ impl RouteTable {
     /// [`ResourceError`] should a value not fit a header.
     pub fn build(
         features: &BTreeMap<FeatureId, FeatureState>,
+        owners: &BTreeMap<FeatureId, Owner>,
         pages: &Pages<'_>,
     ) -> Result<Self, ResourceError> {
         let mut table = Self::default();
@@ -36,6 +39,7 @@ impl RouteTable {
                 },
                 None => pages.nothing_to_serve(state)?,
             };
+            page.set_owner(owner_of(owners, &state.id));
             table.pages.insert(prefix.into(), page);
         }
         Ok(table)
