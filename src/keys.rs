@@ -52,7 +52,7 @@ pub fn trusted(
 
 /// Reads a regular file, up to one byte more than `limit`: a longer one is refused as too large, and a pipe
 /// would never end.
-fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

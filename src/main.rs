@@ -12,12 +12,13 @@ use std::time::{Duration, Instant, SystemTime};
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use pilar_artifact::Limits;
+use pilar_host::admin::assets;
 use pilar_host::catalog::{Now, Settings, Watching, watch};
 use pilar_host::config::{self, Checked, Config};
 use pilar_host::control::{Control, RefreshError};
 use pilar_host::edge::{BindError, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
-use pilar_host::service::admin::{self, Door, RefreshCall};
+use pilar_host::service::admin::{self, Door, Figures, RefreshCall};
 use pilar_host::service::{self, Host};
 use pilar_host::shell::{Sdk, Site};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -144,6 +145,8 @@ fn run(config: &Config) -> Result<(), Failure> {
     let limits = Limits::default();
     let keys = keys::trusted(&config.trusted_keys, config.allow_dev_keys, &limits)
         .map_err(|error| coded(&error, error.code()))?;
+    let key_ends: Vec<(String, Timestamp)> =
+        keys.iter().filter_map(|(id, key)| Some((id.to_owned(), key.not_after()?))).collect();
     let settings = Settings {
         artifacts_dir: config.artifacts_dir.clone(),
         keys,
@@ -151,11 +154,15 @@ fn run(config: &Config) -> Result<(), Failure> {
         limits,
         retain: config.retain,
     };
+    // Where it has a port of its own, the world gets none of it.
+    let is_admin_here = config.admin != config::Admin::Off && config.admin_port.is_none();
+    let admin_assets = assets::all()?;
     let site = Site {
         host_version: VERSION.to_owned(),
         root_redirect: config.root_redirect.clone(),
         live_reload: config.watch && !config.production,
         bootstrap_timeout_ms: BOOTSTRAP_TIMEOUT_MS,
+        admin_assets: if is_admin_here { admin_assets.to_vec() } else { Vec::new() },
     };
     let control = Control::start(settings, Sdk::embedded()?, site.clone(), now)
         .map_err(|error| coded(&error, error.code()))?;
@@ -196,10 +203,14 @@ fn run(config: &Config) -> Result<(), Failure> {
     });
     let (refresh_calls, refresh_asked) = admin::refreshes();
     let current = control.current();
+    let figures = Arc::new(Figures::new(edge.meter(), now));
     let parts = admin::Parts {
         host: host.clone(),
         current: current.clone(),
         history: control.history(),
+        figures: figures.clone(),
+        artifacts_dir: config.artifacts_dir.clone(),
+        key_ends,
         refreshes: refresh_calls,
         clock: now,
         random,
@@ -211,7 +222,7 @@ fn run(config: &Config) -> Result<(), Failure> {
             let limits = Door::limits();
             let (calls, received) = mpsc::channel(limits.service_calls);
             let options = EdgeOptions { limits, ..options };
-            let snapshot = Arc::new(ArcSwap::from_pointee(Door::new(current)));
+            let snapshot = Arc::new(ArcSwap::from_pointee(Door::new(current, admin_assets)));
             let edge = Edge::start(listeners, options, snapshot, calls)
                 .map_err(|error| coded(&error, error.code()))?;
             Some((edge, place, service::admin_router(&host, router), received))
@@ -227,6 +238,7 @@ fn run(config: &Config) -> Result<(), Failure> {
             tokio::spawn(service::run(router, received, |door: Arc<Door>| door.snapshot()));
             edge
         });
+        tokio::spawn(admin::keep_minutes(figures));
         let watched = config.watch.then(|| config.artifacts_dir.clone());
         let asked = Asked { hangup: signals.hangup, calls: refresh_asked };
         tokio::spawn(refreshing(control, host.clone(), watched, watching, asked));

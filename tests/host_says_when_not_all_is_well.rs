@@ -285,6 +285,7 @@ impl At {
             root_redirect: None,
             live_reload: false,
             bootstrap_timeout_ms: 1000,
+            admin_assets: Vec::new(),
         };
         Self { catalog: Catalog::new(settings), sdk: Sdk::embedded().unwrap(), site }
     }

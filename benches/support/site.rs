@@ -41,6 +41,7 @@ impl Served {
             root_redirect: None,
             live_reload: false,
             bootstrap_timeout_ms: 10_000,
+            admin_assets: Vec::new(),
         };
         let sdk = Sdk::embedded().expect("the embedded files belong together");
         let snapshot = Snapshot::build(contents(assets), &sdk, &site, Timestamp::UNIX_EPOCH)

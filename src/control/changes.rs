@@ -4,15 +4,30 @@ use jiff::Timestamp;
 use pilar_artifact::select::Outcome;
 use pilar_artifact::verify::Report;
 
-use super::history::{Event, Severity};
+use super::history::{Event, History, Severity};
 use crate::catalog::{FeatureState, Standing};
+
+/// What changed about a feature.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    refusals: Vec<Event>,
+    others: Vec<Event>,
+}
+
+impl Changes {
+    /// Remembers them.
+    pub(super) fn record(self, history: &History) {
+        self.refusals.into_iter().for_each(|event| history.record_refusal(event));
+        self.others.into_iter().for_each(|event| history.record(event));
+    }
+}
 
 /// What an operator would want to hear of a feature, given how it was before.
 pub(super) fn of_feature(
     before: Option<&FeatureState>,
     state: &FeatureState,
     at: Timestamp,
-) -> Vec<Event> {
+) -> Changes {
     let event = |severity, code: &str, message| Event {
         at,
         feature_id: Some(state.id.clone()),
@@ -21,12 +36,13 @@ pub(super) fn of_feature(
         version: version(state),
         message,
     };
+    let mut refused = Vec::new();
     let mut events = Vec::new();
     let refused_before: Vec<Refusal> = before.map(refusals).unwrap_or_default();
     for refusal in refusals(state) {
         if !refused_before.contains(&refusal) {
             let Refusal { version, code, message } = refusal;
-            events.push(Event { version, ..event(Severity::Warning, &code, message) });
+            refused.push(Event { version, ..event(Severity::Warning, &code, message) });
         }
     }
     let from = state.sequence_went_down_from();
@@ -57,7 +73,7 @@ pub(super) fn of_feature(
         let (severity, code, message) = standing(before, state);
         events.push(event(severity, code, message));
     }
-    events
+    Changes { refusals: refused, others: events }
 }
 
 /// That a feature is gone.

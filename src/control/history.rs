@@ -1,7 +1,8 @@
 //! What happened, in words: each change is logged once and remembered, so that whoever comes later finds it.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
@@ -18,7 +19,38 @@ const MOST: usize = 2000;
 #[derive(Debug, Default)]
 pub struct History {
     events: Mutex<VecDeque<Event>>,
+    tally: Mutex<Tally>,
 }
+
+/// How often things happened, those included that are no longer remembered.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    /// Events by code.
+    pub events: BTreeMap<String, u64>,
+    /// Indexes and versions that were refused, by code; each counts once until something else is wrong with it.
+    pub refusals: BTreeMap<String, u64>,
+    /// Refreshes that took at most so many seconds and longer than the step before.
+    pub refreshes: [(f64, u64); REFRESH_STEPS.len()],
+    /// How long all refreshes took.
+    pub refresh_time: Duration,
+    /// Refreshes that failed as a whole.
+    pub failed_refreshes: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            events: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            refreshes: REFRESH_STEPS.map(|end| (end, 0)),
+            refresh_time: Duration::ZERO,
+            failed_refreshes: 0,
+        }
+    }
+}
+
+/// Steps in which the time of a refresh is counted, in seconds.
+const REFRESH_STEPS: [f64; 7] = [0.01, 0.1, 0.5, 1.0, 5.0, 30.0, f64::INFINITY];
 
 /// Something that happened to a feature or to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,6 +88,7 @@ impl History {
     /// Logs an event and remembers it.
     pub fn record(&self, event: Event) {
         event.log();
+        *self.tallied().events.entry(event.code.clone()).or_default() += 1;
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let of_same = |other: &Event| other.feature_id == event.feature_id;
         if events.iter().filter(|other| of_same(other)).count() >= MOST_OF_ONE
@@ -67,6 +100,32 @@ impl History {
             events.pop_front();
         }
         events.push_back(event);
+    }
+
+    /// Records that an index or a version was refused.
+    pub(super) fn record_refusal(&self, event: Event) {
+        *self.tallied().refusals.entry(event.code.clone()).or_default() += 1;
+        self.record(event);
+    }
+
+    /// Counts a refresh.
+    pub(super) fn refreshed(&self, took: Duration, failed: bool) {
+        let mut tally = self.tallied();
+        let seconds = took.as_secs_f64();
+        if let Some((_, count)) = tally.refreshes.iter_mut().find(|(end, _)| seconds <= *end) {
+            *count += 1;
+        }
+        tally.refresh_time += took;
+        tally.failed_refreshes += u64::from(failed);
+    }
+
+    /// How often things happened.
+    pub fn tally(&self) -> Tally {
+        self.tallied().clone()
+    }
+
+    fn tallied(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The events of a feature, or all, the latest first.

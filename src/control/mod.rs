@@ -15,7 +15,7 @@ use crate::catalog::{Catalog, Contents, FeatureState, Now, Progress, Settings};
 use crate::http::ResourceError;
 use crate::shell::{Sdk, Site};
 use crate::snapshot::Snapshot;
-pub use history::{Event, History, Severity};
+pub use history::{Event, History, Severity, Tally};
 
 /// Makes snapshots and swaps them in.
 #[derive(Debug)]
@@ -50,9 +50,7 @@ impl Control {
         let first = Snapshot::build(contents, &sdk, &site, now.wall)?;
         let history = Arc::new(History::default());
         for state in first.features().values() {
-            changes::of_feature(None, state, now.wall)
-                .into_iter()
-                .for_each(|event| history.record(event));
+            changes::of_feature(None, state, now.wall).record(&history);
         }
         history.record(in_place(&first, now.wall));
         let (id, _) = watch::channel(first.id().to_owned());
@@ -82,6 +80,8 @@ impl Control {
     pub fn refresh(&mut self) -> Result<(), RefreshError> {
         let now = (self.clock)();
         let outcome = self.refresh_at(now);
+        let took = (self.clock)().monotonic.saturating_duration_since(now.monotonic);
+        self.history.refreshed(took, outcome.is_err());
         let failure = outcome.as_ref().err().map(ToString::to_string);
         if failure != self.failure {
             self.history.record(refresh_ended(outcome.as_ref().err(), now.wall));
@@ -99,8 +99,7 @@ impl Control {
         let next = Snapshot::build(contents, &self.sdk, &self.site, now.wall)?;
         for state in next.features().values() {
             changes::of_feature(before.features().get(&state.id), state, now.wall)
-                .into_iter()
-                .for_each(|event| self.history.record(event));
+                .record(&self.history);
         }
         let is_gone = |state: &&FeatureState| !next.features().contains_key(&state.id);
         for state in before.features().values().filter(is_gone) {

@@ -191,13 +191,15 @@ impl Meter {
         total
     }
 
-    /// What was counted so far for one owner.
-    pub fn of(&self, owner: Owner) -> OwnerCounts {
-        let mut total = OwnerCounts::default();
-        let place = usize::from(owner.0);
-        let counters = self.workers.iter().filter_map(|worker| worker.owners.0.get(place));
-        counters.for_each(|counters| counters.add_to(&mut total));
-        total
+    /// What was counted so far for each owner there could be.
+    pub fn owners(&self) -> impl Iterator<Item = (Owner, OwnerCounts)> {
+        (0..=u8::MAX).map(|number| {
+            let mut total = OwnerCounts::default();
+            let counters =
+                self.workers.iter().filter_map(|worker| worker.owners.0.get(usize::from(number)));
+            counters.for_each(|counters| counters.add_to(&mut total));
+            (Owner(number), total)
+        })
     }
 }
 

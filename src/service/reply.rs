@@ -78,6 +78,11 @@ pub(super) async fn takes_get(request: Request) -> Response {
     method_not_allowed(&request, "GET, HEAD, OPTIONS")
 }
 
+/// For what is neither, where a route takes both.
+pub(super) async fn takes_get_and_post(request: Request) -> Response {
+    method_not_allowed(&request, "GET, HEAD, POST, OPTIONS")
+}
+
 /// For what is not POST, where a route takes only that.
 pub(super) async fn takes_post(request: Request) -> Response {
     method_not_allowed(&request, "POST, OPTIONS")

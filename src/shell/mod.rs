@@ -18,7 +18,7 @@ pub(crate) use catalogue::LIVE_RELOAD_PATH;
 pub use navigation::NavigationEntry;
 pub use sdk::{Sdk, SdkError};
 
-use crate::catalog::{FeatureState, LoadedVersion};
+use crate::catalog::{Asset, FeatureState, LoadedVersion};
 use crate::http::{CachePolicy, Effort, Resource, ResourceError, variants};
 use catalogue::Catalogue;
 use page::Frame;
@@ -35,6 +35,8 @@ pub struct Site {
     pub live_reload: bool,
     /// How long a feature may take to start, in milliseconds.
     pub bootstrap_timeout_ms: u32,
+    /// Files of the Admin UI, where it is served beside the features.
+    pub admin_assets: Vec<Asset>,
 }
 
 /// Renders the pages of one snapshot.

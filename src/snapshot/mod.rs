@@ -67,7 +67,7 @@ impl Snapshot {
                 assets.insert(path.clone(), resource.clone());
             }
         }
-        for (path, resource) in sdk.assets() {
+        for (path, resource) in sdk.assets().iter().chain(&site.admin_assets) {
             assets.insert(path.clone(), resource.clone());
         }
         let pages = Pages::new(&contents.features, sdk, site, &id);

@@ -6,10 +6,11 @@ use axum::extract::{Extension, FromRequest as _, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::backoff::Backoff;
-use super::session::{LIFETIME_SECONDS, Session, Sessions, same_token};
+use super::session::{LIFETIME_SECONDS, Purpose, Session, Sessions, same_token};
 use super::{Admin, LOGIN, audit};
 use crate::catalog::Now;
 use crate::config::Secret;
@@ -71,7 +72,7 @@ impl Access {
         if let Some(presented) = bearer(headers) {
             return self.check_token(presented, peer, now).map(|()| Who::Token);
         }
-        let session = cookie(headers).and_then(|sealed| sessions.open(sealed, now.wall));
+        let session = cookie(headers).and_then(|sealed| sessions.open(Purpose::Cookie, sealed, now.wall));
         session.map(Who::Person).ok_or(Denied::NotSignedIn)
     }
 
@@ -102,6 +103,18 @@ impl Access {
         matches!(self, Self::Token { sessions, .. } if sessions.is_csrf_token(session, presented))
     }
 
+    /// What the form to sign in with carries, if people sign in here.
+    pub(super) fn login_form(&self, now: Now, nonce: [u8; 16]) -> Option<String> {
+        let Self::Token { sessions, .. } = self else { return None };
+        Some(sessions.seal(Purpose::LoginForm, Sessions::begin(now.wall, nonce)))
+    }
+
+    /// Whether such a form came from here, not too long ago.
+    pub(super) fn is_login_form(&self, presented: &str, now: Now) -> bool {
+        matches!(self, Self::Token { sessions, .. }
+            if sessions.open(Purpose::LoginForm, presented, now.wall).is_some())
+    }
+
     /// The `set-cookie` of a new session, if people sign in here. `secure` keeps it off connections without TLS.
     pub(super) fn begin_session(
         &self,
@@ -111,7 +124,7 @@ impl Access {
     ) -> Option<(Session, HeaderValue)> {
         let Self::Token { sessions, .. } = self else { return None };
         let session = Sessions::begin(now.wall, nonce);
-        let cookie = set_cookie(&sessions.seal(session), LIFETIME_SECONDS, secure);
+        let cookie = set_cookie(&sessions.seal(Purpose::Cookie, session), LIFETIME_SECONDS, secure);
         Some((session, HeaderValue::from_str(&cookie).ok()?))
     }
 }
@@ -186,7 +199,8 @@ pub(super) async fn guard(
     let who = match admin.access.who(request.headers(), peer, admin.now()) {
         Ok(who) => who,
         Err(Denied::NotSignedIn) if !writes && wants_page(request.headers()) => {
-            return Redirect::to(LOGIN).into_response();
+            let next = utf8_percent_encode(request.uri().path(), NON_ALPHANUMERIC);
+            return Redirect::to(&format!("{LOGIN}?next={next}")).into_response();
         }
         Err(reason) => {
             if reason == Denied::WrongToken {

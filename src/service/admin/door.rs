@@ -1,9 +1,11 @@
-//! The port that `/_admin` may have for itself: all that arrives there is for the service plane.
+//! The port that `/_admin` may have for itself: all that arrives there, apart from the files of its pages, is for the
+//! service plane.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::catalog::Asset;
 use crate::edge::{Answer, Limits, Lookup};
 use crate::snapshot::Snapshot;
 
@@ -11,12 +13,13 @@ use crate::snapshot::Snapshot;
 #[derive(Debug)]
 pub struct Door {
     current: Arc<ArcSwap<Snapshot>>,
+    assets: [Asset; 2],
 }
 
 impl Door {
-    /// A door to this host.
-    pub fn new(current: Arc<ArcSwap<Snapshot>>) -> Self {
-        Self { current }
+    /// A door to this host. `assets` are the files that its pages use.
+    pub fn new(current: Arc<ArcSwap<Snapshot>>, assets: [Asset; 2]) -> Self {
+        Self { current, assets }
     }
 
     /// What serves now.
@@ -31,7 +34,10 @@ impl Door {
 }
 
 impl Lookup for Door {
-    fn lookup(&self, _path: &str) -> Answer<'_> {
-        Answer::Service
+    fn lookup(&self, path: &str) -> Answer<'_> {
+        match self.assets.iter().find(|(url, _)| **url == *path) {
+            Some((_, resource)) => Answer::Resource(resource),
+            None => Answer::Service,
+        }
     }
 }

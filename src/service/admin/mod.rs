@@ -3,18 +3,26 @@
 mod access;
 mod backoff;
 mod door;
+mod figures;
+mod live;
+mod login;
 mod manifests;
+mod metrics;
+mod pages;
 mod refresh;
 mod session;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::routing::{any, get, post};
-use tokio::sync::mpsc;
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
 
 pub use door::Door;
+pub use figures::{Figures, keep_minutes};
 pub use refresh::{RefreshCall, refreshes};
 
 use super::Host;
@@ -38,6 +46,12 @@ pub struct Parts {
     pub current: Arc<ArcSwap<Snapshot>>,
     /// What happened.
     pub history: Arc<History>,
+    /// What was asked for.
+    pub figures: Arc<Figures>,
+    /// The directory of artifacts.
+    pub artifacts_dir: PathBuf,
+    /// When each trusted key ends that does.
+    pub key_ends: Vec<(String, Timestamp)>,
     /// Where refreshes are asked for.
     pub refreshes: mpsc::Sender<RefreshCall>,
     /// The time.
@@ -53,6 +67,8 @@ type Admin = Arc<State>;
 struct State {
     access: Access,
     parts: Parts,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
 }
 
 impl State {
@@ -68,13 +84,21 @@ pub fn router(admin: &config::Admin, parts: Parts) -> Option<Router> {
         config::Admin::Open => Access::Open,
         config::Admin::Token(token) => Access::with_token(token.clone()),
     };
-    let admin = Arc::new(State { access, parts });
+    let admin = Arc::new(State { access, parts, streams: Arc::new(Semaphore::new(live::MOST_STREAMS)) });
     let router = Router::new()
         .route("/_admin/api/manifests", get(manifests::all))
+        .route("/_admin/metrics", get(metrics::metrics))
         .route("/_admin/refresh", post(refresh::refresh).fallback(reply::takes_post))
-        // Whoever may not see anything is not told what there is.
-        .route("/_admin", any(reply::no_such_route))
-        .route("/_admin/{*rest}", any(reply::no_such_route))
+        .route("/_admin", get(pages::overview))
+        .route("/_admin/features", get(pages::features))
+        .route("/_admin/features/{feature}", get(pages::feature))
+        .route("/_admin/routes", get(pages::routes))
+        .route("/_admin/traffic", get(pages::traffic))
+        .route("/_admin/events", get(pages::events))
+        .route("/_admin/live", get(live::live))
+        .route(LOGIN, get(login::form).post(login::sign_in).fallback(reply::takes_get_and_post))
+        .route("/_admin/logout", post(login::sign_out).fallback(reply::takes_post))
+        .route("/_admin/{*rest}", get(pages::not_found))
         .method_not_allowed_fallback(reply::takes_get)
         .route_layer(axum::middleware::from_fn_with_state(admin.clone(), guard));
     Some(router.with_state(admin))

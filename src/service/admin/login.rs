@@ -1,0 +1,117 @@
+//! Signing in and out.
+
+use axum::Form;
+use axum::extract::{Extension, Query, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+
+use super::access::{Denied, Who, came_through_tls, end_session};
+use super::pages::html;
+use super::{Admin, LOGIN, ROOT, audit};
+use crate::admin::pages::{self, LoginProblem};
+use crate::edge::Peer;
+use crate::service::reply::RequestId;
+
+/// Where to go on to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    next: String,
+}
+
+/// What the form sends.
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    token: String,
+    csrf: String,
+    #[serde(default)]
+    next: String,
+}
+
+pub(super) async fn form(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Response {
+    show(&admin, StatusCode::OK, &asked.next, None)
+}
+
+pub(super) async fn sign_in(
+    State(admin): State<Admin>,
+    Extension(peer): Extension<Peer>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    Form(SignIn { token, csrf, next }): Form<SignIn>,
+) -> Response {
+    let failed = |status, problem| show(&admin, status, &next, Some(problem));
+    let now = admin.now();
+    if !admin.access.is_login_form(&csrf, now) {
+        return failed(StatusCode::FORBIDDEN, LoginProblem::Expired);
+    }
+    match admin.access.check_token(token.trim(), peer, now) {
+        Ok(()) => {}
+        Err(Denied::TooManyFailures(seconds)) => {
+            let mut response = failed(StatusCode::TOO_MANY_REQUESTS, LoginProblem::TooManyTries);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            return response;
+        }
+        Err(_) => {
+            audit("sign-in", "nobody", peer, &id, "wrong token");
+            return failed(StatusCode::FORBIDDEN, LoginProblem::WrongToken);
+        }
+    }
+    let nonce = (admin.parts.random)();
+    let mut response = Redirect::to(own_page(&next)).into_response();
+    if let Some((session, cookie)) =
+        admin.access.begin_session(now, nonce, came_through_tls(&headers))
+    {
+        audit("sign-in", &Who::Person(session).name(), peer, &id, "done");
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+pub(super) async fn sign_out(
+    Extension(peer): Extension<Peer>,
+    Extension(id): Extension<RequestId>,
+    Extension(who): Extension<Who>,
+) -> Response {
+    audit("sign-out", &who.name(), peer, &id, "done");
+    let mut response = Redirect::to(LOGIN).into_response();
+    response.headers_mut().insert(header::SET_COOKIE, end_session());
+    response
+}
+
+fn show(
+    admin: &Admin,
+    status: StatusCode,
+    next: &str,
+    problem: Option<LoginProblem>,
+) -> Response {
+    let Some(csrf) = admin.access.login_form(admin.now(), (admin.parts.random)()) else {
+        // Nobody has to sign in here.
+        return Redirect::to(ROOT).into_response();
+    };
+    html(status, pages::login(&csrf, own_page(next), problem))
+}
+
+/// Nowhere but to a page of the Admin UI.
+fn own_page(next: &str) -> &str {
+    let rest = next.strip_prefix(ROOT).unwrap_or_default();
+    let is_own = rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    if is_own { next } else { ROOT }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signing_in_leads_nowhere_else() {
+        for next in ["/_admin/features/notes", "/_admin/events?feature=notes"] {
+            assert_eq!(own_page(next), next);
+        }
+        let elsewhere =
+            ["", "/", "//evil.example", "/_admin.evil.example", "https://evil.example", "/_admin/\r\nx: y"];
+        for next in elsewhere {
+            assert_eq!(own_page(next), ROOT);
+        }
+    }
+}
