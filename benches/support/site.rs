@@ -139,5 +139,10 @@ fn contents(assets: Vec<Asset>) -> Contents {
         conflict: None,
         key_expired: None,
     };
-    Contents { features: BTreeMap::from([(id, state)]), retained: Vec::new(), ignored: Vec::new(), owners: BTreeMap::new() }
+    Contents {
+        features: BTreeMap::from([(id, state)]),
+        retained: Vec::new(),
+        ignored: Vec::new(),
+        owners: BTreeMap::new(),
+    }
 }

@@ -6,8 +6,8 @@ use pilar_artifact::FeatureId;
 
 use super::owner_of;
 use crate::catalog::{FeatureState, Standing};
-use crate::http::{Resource, ResourceError};
 use crate::edge::Owner;
+use crate::http::{Resource, ResourceError};
 use crate::shell::Pages;
 use crate::snapshot::ByPath;
 

@@ -67,8 +67,23 @@ impl Client {
         self.stream.write_all(request.as_bytes())
     }
 
-    /// Reads the reply to a request with `method`.
-    pub(crate) fn receive(&mut self, method: &str) -> io::Result<Reply> {
+    /// Sends a form and reads the reply.
+    pub(crate) fn post(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: &str,
+    ) -> io::Result<Reply> {
+        let length = form.len().to_string();
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let headers = [headers, &[kind, ("content-length", &length)]].concat();
+        self.send("POST", path, &headers)?;
+        self.stream.write_all(form.as_bytes())?;
+        self.receive("POST")
+    }
+
+    /// Reads the head of a reply.
+    pub(crate) fn receive_head(&mut self) -> io::Result<String> {
         let end = loop {
             match self.received.windows(4).position(|window| window == b"\r\n\r\n") {
                 Some(at) => break at + 4,
@@ -76,8 +91,25 @@ impl Client {
             }
         };
         let rest = self.received.split_off(end);
-        let head = String::from_utf8(std::mem::replace(&mut self.received, rest))
-            .map_err(io::Error::other)?;
+        String::from_utf8(std::mem::replace(&mut self.received, rest)).map_err(io::Error::other)
+    }
+
+    /// Reads until this text has come.
+    pub(crate) fn receive_until(&mut self, text: &str) -> io::Result<()> {
+        loop {
+            if let Some(at) =
+                self.received.windows(text.len()).position(|window| window == text.as_bytes())
+            {
+                self.received.drain(..at + text.len());
+                return Ok(());
+            }
+            self.read_more()?;
+        }
+    }
+
+    /// Reads the reply to a request with `method`.
+    pub(crate) fn receive(&mut self, method: &str) -> io::Result<Reply> {
+        let head = self.receive_head()?;
         let status = head.get(9..12).and_then(|digits| digits.parse().ok());
         let status = status.ok_or_else(|| io::Error::other(format!("no status line: {head}")))?;
         let mut reply = Reply { status, head, body: Vec::new() };

@@ -36,6 +36,8 @@ pub(crate) struct Host {
     child: Child,
     /// Where it listens.
     pub(crate) port: u16,
+    /// Where `/_admin` listens, if it has a port of its own.
+    pub(crate) admin_port: Option<u16>,
     log: Option<JoinHandle<String>>,
 }
 
@@ -158,7 +160,8 @@ impl Setup {
             let _ = stderr.read_to_end(&mut log);
             String::from_utf8_lossy(&log).into_owned()
         });
-        Host::listening(child, Some(log))
+        let has_admin_port = self.has_admin_port();
+        Host::listening(child, Some(log), has_admin_port)
     }
 
     /// Starts it with nobody at the other end of its log.
@@ -166,7 +169,11 @@ impl Setup {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
         self.command.stderr(writer);
-        Host::listening(self.spawn(), None)
+        Host::listening(self.spawn(), None, false)
+    }
+
+    fn has_admin_port(&self) -> bool {
+        self.command.get_envs().any(|(name, _)| name == "HOST_ADMIN_PORT")
     }
 
     fn spawn(&mut self) -> Child {
@@ -195,7 +202,7 @@ impl Setup {
 
 impl Host {
     /// A host that says where it listens. What it says after that goes nowhere.
-    fn listening(mut child: Child, log: Option<JoinHandle<String>>) -> Self {
+    fn listening(mut child: Child, log: Option<JoinHandle<String>>, has_admin_port: bool) -> Self {
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("stdout is readable");
@@ -207,7 +214,13 @@ impl Host {
         };
         let version = env!("CARGO_PKG_VERSION");
         assert_eq!(line, format!("pilar-host {version} listens on http://localhost:{port}\n"));
-        Self { child, port, log }
+        let admin_port = has_admin_port.then(|| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).expect("stdout is readable");
+            let port = line.trim_end().strip_prefix("/_admin listens on http://localhost:");
+            port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port: {line}"))
+        });
+        Self { child, port, admin_port, log }
     }
 
     /// The descriptors that it holds without connections, once all of it has started: at most one more, that of

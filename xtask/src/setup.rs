@@ -33,6 +33,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/wrk", "wrk"),
     ("/usr/bin/slowhttptest", "slowhttptest"),
     ("/usr/bin/virtualenv", "virtualenv"),
+    // The reference parser of OpenMetrics.
+    (
+        "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py",
+        "python3-prometheus-client",
+    ),
 ];
 
 /// Directories with a lock file of their own.

@@ -72,7 +72,8 @@ impl Access {
         if let Some(presented) = bearer(headers) {
             return self.check_token(presented, peer, now).map(|()| Who::Token);
         }
-        let session = cookie(headers).and_then(|sealed| sessions.open(Purpose::Cookie, sealed, now.wall));
+        let session =
+            cookie(headers).and_then(|sealed| sessions.open(Purpose::Cookie, sealed, now.wall));
         session.map(Who::Person).ok_or(Denied::NotSignedIn)
     }
 

@@ -101,10 +101,8 @@ pub async fn keep_minutes(figures: Arc<Figures>) {
 
 impl Reading {
     fn of(meter: &Meter) -> Self {
-        let owners: BTreeMap<Owner, OwnerCounts> = meter
-            .owners()
-            .filter(|(_, counts)| *counts != OwnerCounts::default())
-            .collect();
+        let owners: BTreeMap<Owner, OwnerCounts> =
+            meter.owners().filter(|(_, counts)| *counts != OwnerCounts::default()).collect();
         let mut total = OwnerCounts::default();
         owners.values().for_each(|counts| total.add(counts));
         // What the service plane answered has no owner.

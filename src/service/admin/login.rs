@@ -79,12 +79,7 @@ pub(super) async fn sign_out(
     response
 }
 
-fn show(
-    admin: &Admin,
-    status: StatusCode,
-    next: &str,
-    problem: Option<LoginProblem>,
-) -> Response {
+fn show(admin: &Admin, status: StatusCode, next: &str, problem: Option<LoginProblem>) -> Response {
     let Some(csrf) = admin.access.login_form(admin.now(), (admin.parts.random)()) else {
         // Nobody has to sign in here.
         return Redirect::to(ROOT).into_response();
@@ -108,8 +103,14 @@ mod tests {
         for next in ["/_admin/features/notes", "/_admin/events?feature=notes"] {
             assert_eq!(own_page(next), next);
         }
-        let elsewhere =
-            ["", "/", "//evil.example", "/_admin.evil.example", "https://evil.example", "/_admin/\r\nx: y"];
+        let elsewhere = [
+            "",
+            "/",
+            "//evil.example",
+            "/_admin.evil.example",
+            "https://evil.example",
+            "/_admin/\r\nx: y",
+        ];
         for next in elsewhere {
             assert_eq!(own_page(next), ROOT);
         }

@@ -105,7 +105,12 @@ impl Scrape {
         let started = host.started_at.as_second() as f64;
         page.gauge("start_time", "When the process started.", SECONDS, [(vec![], started)])?;
         let draining = f64::from(u8::from(*host.draining.borrow()));
-        page.gauge("draining", "1 while the host finishes before it stops.", None, [(vec![], draining)])
+        page.gauge(
+            "draining",
+            "1 while the host finishes before it stops.",
+            None,
+            [(vec![], draining)],
+        )
     }
 
     fn edge(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -127,12 +132,18 @@ impl Scrape {
             ("slow_reader", counts.slow_readers),
         ];
         let closed = closed.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
-        let help = "Connections that the host ended over a limit. A slow reader is a timeout as well.";
+        let help =
+            "Connections that the host ended over a limit. A slow reader is a timeout as well.";
         page.counter("connections_limited", help, None, closed)?;
         let failures = one(counts.accept_failures);
         page.counter("accept_failures", "Times that no connection could be had.", None, failures)?;
         let refused = one(counts.service_refused);
-        page.counter("service_refused", "Requests without room at the service plane.", None, refused)
+        page.counter(
+            "service_refused",
+            "Requests without room at the service plane.",
+            None,
+            refused,
+        )
     }
 
     fn traffic(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -149,7 +160,12 @@ impl Scrape {
         };
         let help = "Replies of status 304: the client had it already.";
         page.counter("feature_not_modified", help, None, each(|one| one.not_modified))?;
-        page.counter("feature_sent", "Sent for a feature, heads included.", BYTES, each(|one| one.bytes))
+        page.counter(
+            "feature_sent",
+            "Sent for a feature, heads included.",
+            BYTES,
+            each(|one| one.bytes),
+        )
     }
 
     fn released(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -223,7 +239,10 @@ fn feature(id: &str) -> Labels {
 }
 
 fn classes(counts: &[u64; 5]) -> impl Iterator<Item = (Labels, u64)> {
-    CLASSES.into_iter().zip(*counts).map(|(class, count)| (vec![("class", class.to_owned())], count))
+    CLASSES
+        .into_iter()
+        .zip(*counts)
+        .map(|(class, count)| (vec![("class", class.to_owned())], count))
 }
 
 struct Page<'a>(DescriptorEncoder<'a>);

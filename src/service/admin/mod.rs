@@ -84,7 +84,8 @@ pub fn router(admin: &config::Admin, parts: Parts) -> Option<Router> {
         config::Admin::Open => Access::Open,
         config::Admin::Token(token) => Access::with_token(token.clone()),
     };
-    let admin = Arc::new(State { access, parts, streams: Arc::new(Semaphore::new(live::MOST_STREAMS)) });
+    let admin =
+        Arc::new(State { access, parts, streams: Arc::new(Semaphore::new(live::MOST_STREAMS)) });
     let router = Router::new()
         .route("/_admin/api/manifests", get(manifests::all))
         .route("/_admin/metrics", get(metrics::metrics))

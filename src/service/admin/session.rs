@@ -154,7 +154,10 @@ mod tests {
         let session = Sessions::begin(NOW, [7; NONCE]);
         let cookie = Sessions::new(TOKEN).seal(Purpose::Cookie, session);
         let elsewhere = Sessions::new(TOKEN);
-        assert_eq!(elsewhere.open(Purpose::Cookie, &cookie, later(LIFETIME_SECONDS - 1)), Some(session));
+        assert_eq!(
+            elsewhere.open(Purpose::Cookie, &cookie, later(LIFETIME_SECONDS - 1)),
+            Some(session)
+        );
         assert_eq!(elsewhere.open(Purpose::Cookie, &cookie, later(LIFETIME_SECONDS)), None);
         assert_eq!(elsewhere.open(Purpose::LoginForm, &cookie, NOW), None);
         assert_eq!(Sessions::new("another token").open(Purpose::Cookie, &cookie, NOW), None);
@@ -172,7 +175,11 @@ mod tests {
             assert_eq!(sessions.open(Purpose::Cookie, &changed, NOW), None, "bit {bit}");
         }
         for length in 0..cookie.len() {
-            assert_eq!(sessions.open(Purpose::Cookie, &cookie[..length], NOW), None, "{length} characters");
+            assert_eq!(
+                sessions.open(Purpose::Cookie, &cookie[..length], NOW),
+                None,
+                "{length} characters"
+            );
         }
         assert_eq!(sessions.open(Purpose::Cookie, &format!("{cookie}AAAA"), NOW), None);
     }
