@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use pilar_artifact::FeatureId;
 
+use super::pages::parts::{column, numbers, table};
 use super::traffic::{MINUTES, Minute, Series};
 use super::{View, words};
 
@@ -221,33 +222,31 @@ fn line(values: &[Option<f64>], scale: &[Option<f64>]) -> String {
 }
 
 fn as_table(minutes: &[Minute], until: Timestamp) -> Markup {
-    let rows = minutes.chunks(STEP).enumerate().map(|(position, minutes)| {
+    let columns = [
+        column("From, UTC"),
+        numbers("Requests"),
+        numbers("Sent"),
+        numbers("Errors"),
+        numbers("Half within"),
+        numbers("99 of 100 within"),
+    ];
+    let row = |(position, minutes): (usize, &[Minute])| {
         let before = MINUTES.saturating_sub(position * STEP) as i64;
         let from = until.saturating_sub(SignedDuration::from_mins(before)).unwrap_or(until);
         let sum = |of: fn(&Minute) -> u64| minutes.iter().map(of).sum::<u64>();
         let slowest = |of: fn(&Minute) -> Option<Duration>| minutes.iter().filter_map(of).max();
-        html! {
-            tr {
-                th scope="row" { (words::clock(from)) }
-                td class="number" { (words::number(sum(|minute| minute.requests))) }
-                td class="number" { (words::size(sum(|minute| minute.bytes))) }
-                td class="number" { (words::number(sum(|minute| minute.errors))) }
-                td class="number" { (words::latency(slowest(|minute| minute.p50))) }
-                td class="number" { (words::latency(slowest(|minute| minute.p99))) }
-            }
-        }
-    });
+        let cells = [
+            words::clock(from),
+            words::number(sum(|minute| minute.requests)),
+            words::size(sum(|minute| minute.bytes)),
+            words::number(sum(|minute| minute.errors)),
+            words::latency(slowest(|minute| minute.p50)),
+            words::latency(slowest(|minute| minute.p99)),
+        ];
+        cells.map(|cell| html! { (cell) }).to_vec()
+    };
+    let rows: Vec<Vec<Markup>> = minutes.chunks(STEP).enumerate().map(row).collect();
     html! {
-        table class="small" aria-label="The last hour, five minutes at a time" {
-            thead { tr {
-                th scope="col" { "From, UTC" }
-                th scope="col" class="number" { "Requests" }
-                th scope="col" class="number" { "Sent" }
-                th scope="col" class="number" { "Errors" }
-                th scope="col" class="number" { "Half within" }
-                th scope="col" class="number" { "99 of 100 within" }
-            } }
-            tbody { @for row in rows { (row) } }
-        }
+        div class="rows" { (table("The last hour, five minutes at a time", &columns, &rows)) }
     }
 }

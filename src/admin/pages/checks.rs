@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use pilar_artifact::verify::{Failure, Report, Step};
 
+use super::super::words;
 use super::parts::{Tone, icon};
 
 /// How far a chain of checks came.
@@ -79,9 +80,9 @@ fn refused(step: Step, failed: &Failed<'_>) -> Markup {
                         div { dt { "Expected" } dd { code { (expected) } } }
                         div { dt { "Found" } dd { code { (found) } } }
                     } @else {
-                        div { dt { "Found" } dd { (message) } }
+                        div { dt { "Found" } dd { (words::sentence(message)) } }
                     }
-                    div { dt { "What to do" } dd { (remedy) } }
+                    div { dt { "What to do" } dd { (words::sentence(remedy)) } }
                 }
             }
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::super::{View, words};
 use super::frame::Frame;
-use super::parts::{Tone, badge, empty, none, table, words as column};
+use super::parts::{Tone, badge, column, empty, none, prose, table};
 use super::standing;
 use crate::control::{Event, Severity};
 
@@ -120,7 +120,7 @@ pub(super) fn list(view: &View<'_>, events: &[Event], of_all: bool) -> Markup {
                 Some(version) => html! { (version) },
                 None => none(),
             });
-            row.push(html! { (words::sentence(&event.message)) });
+            row.push(prose(&event.message));
             row.push(html! { code { (event.code) } });
             row
         })

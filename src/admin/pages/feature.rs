@@ -11,7 +11,7 @@ use super::super::{View, chart, words};
 use super::checks::{self, Chain, Failed};
 use super::frame::{Frame, refresh};
 use super::parts::{
-    Tone, badge, empty, facts, hash, icon, none, numbers, section, table, words as column,
+    Tone, badge, column, empty, facts, hash, icon, none, numbers, prose, section, table,
 };
 use super::{events, features, standing};
 use crate::catalog::{FeatureState, IndexTrouble, LoadedVersion};
@@ -56,7 +56,7 @@ fn heading(view: &View<'_>, state: &FeatureState) -> Markup {
             div {
                 h1 { (standing::name(state)) " " (standing::state(state.standing)) }
                 p { (headline) }
-                @if !why.is_empty() { ul { @for reason in &why { li { (reason) } } } }
+                @if !why.is_empty() { ul { @for reason in &why { li { (prose(reason)) } } } }
             }
             (refresh(view))
         }
@@ -370,7 +370,7 @@ fn releases(view: &View<'_>, history: &[HistoryEntry]) -> Markup {
         );
     }
     let columns = [
-        numbers("Sequence"),
+        column("Sequence"),
         column("When"),
         column("What"),
         column("Version"),

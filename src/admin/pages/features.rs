@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::{View, words};
 use super::frame::{Frame, refresh};
-use super::parts::{Column, Tone, badge, empty, none, table, words as column};
+use super::parts::{Column, Tone, badge, column, empty, none, table};
 use super::standing;
 use crate::catalog::FeatureState;
 use jiff::Timestamp;

@@ -7,7 +7,7 @@ mod features;
 mod frame;
 mod login;
 mod overview;
-mod parts;
+pub(super) mod parts;
 mod routes;
 mod standing;
 mod traffic;

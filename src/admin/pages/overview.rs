@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::{LoaderStatus, Readiness, View, chart, words};
 use super::frame::{Frame, refresh};
-use super::parts::{Tone, badge, empty, facts, icon, none, section, table, words as column};
+use super::parts::{Tone, badge, column, empty, facts, icon, none, prose, section, table};
 use super::{events, features, standing};
 use crate::catalog::{FeatureState, Standing, Watching};
 
@@ -117,7 +117,7 @@ fn answer(view: &View<'_>) -> Markup {
                 @if let Some(error) = &view.host.refresh_error { p { (words::sentence(error)) } }
                 p class="caption" {
                     (words::count(serving, "feature serves", "features serve")) " from snapshot "
-                    code { (view.snapshot.id()) } ", in place since "
+                    code { (view.snapshot.id()) } ", put in place "
                     (words::moment(view.snapshot.built_at(), view.now))
                 }
             }
@@ -137,7 +137,7 @@ fn differing(differs: &[(&FeatureState, Vec<String>)]) -> Markup {
                 standing::state(state.standing),
                 html! { @if let Some(version) = standing::serving(state) { (version) } @else { (none()) } },
                 html! { @if let Some(version) = standing::released(state) { (version) } @else { (none()) } },
-                html! { @for reason in why { p { (reason) } } },
+                html! { @for reason in why { p { (prose(reason)) } } },
             ]
         })
         .collect();

@@ -2,6 +2,8 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::super::words;
+
 /// How something is to be felt. Each has a colour and an icon of its own shape; a word always stands beside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
@@ -58,6 +60,20 @@ pub(super) fn hash(digest: &str) -> Markup {
     html! { code class="hash" title=(digest) { (digest.strip_prefix("sha256:").unwrap_or(digest)) } }
 }
 
+/// A sentence of which the digests are shortened, and its first letter is a capital.
+pub(super) fn prose(text: &str) -> Markup {
+    let text = words::sentence(text);
+    let is_digest = |word: &str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    html! {
+        @for (position, part) in text.split_inclusive([' ', ',']).enumerate() {
+            @let word = part.trim_end_matches([' ', ',']);
+            @if position > 0 && is_digest(word) {
+                (hash(word)) (part.strip_prefix(word).unwrap_or_default())
+            } @else { (part) }
+        }
+    }
+}
+
 /// What is not there.
 pub(super) fn none() -> Markup {
     html! { span class="none" { "–" } }
@@ -65,24 +81,24 @@ pub(super) fn none() -> Markup {
 
 /// A column of a table.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
+pub(in crate::admin) struct Column {
     name: &'static str,
     is_number: bool,
 }
 
 /// A column of words.
-pub(super) const fn words(name: &'static str) -> Column {
+pub(in crate::admin) const fn column(name: &'static str) -> Column {
     Column { name, is_number: false }
 }
 
 /// A column of numbers.
-pub(super) const fn numbers(name: &'static str) -> Column {
+pub(in crate::admin) const fn numbers(name: &'static str) -> Column {
     Column { name, is_number: true }
 }
 
 /// A table whose rows stand as cards where it is narrow. The roles are written out because a table that is laid
 /// out otherwise is none to assistive technology.
-pub(super) fn table(label: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
+pub(in crate::admin) fn table(label: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Markup {
     html! {
         table role="table" aria-label=(label) {
             thead role="rowgroup" {
@@ -99,7 +115,7 @@ pub(super) fn table(label: &str, columns: &[Column], rows: &[Vec<Markup>]) -> Ma
                             @if position == 0 {
                                 th role="rowheader" scope="row" class=[column.class()] { (cell) }
                             } @else {
-                                td role="cell" class=[column.class()] data-label=(column.name) { (cell) }
+                                td role="cell" class=[column.class()] data-label=(column.name) { div { (cell) } }
                             }
                         }
                     }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::View;
 use super::frame::Frame;
-use super::parts::{Tone, badge, empty, icon, none, section, table, words as column};
+use super::parts::{Tone, badge, column, empty, icon, none, section, table};
 use super::standing;
 use crate::catalog::FeatureState;
 

@@ -5,7 +5,7 @@ use pilar_artifact::FeatureId;
 
 use super::super::{Series, View, chart, words};
 use super::frame::Frame;
-use super::parts::{empty, none, numbers, table, words as column};
+use super::parts::{column, empty, none, numbers, table};
 use super::standing;
 
 /// Live traffic.
