@@ -366,7 +366,7 @@ fn releases(view: &View<'_>, history: &[HistoryEntry]) -> Markup {
     if history.is_empty() {
         return empty(
             "The index holds no history",
-            "What pilar release does is written down here.",
+            html! { "What " code { "pilar release" } " does is written down here." },
         );
     }
     let columns = [

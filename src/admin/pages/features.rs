@@ -20,8 +20,8 @@ pub fn features(view: &View<'_>) -> Markup {
         div class="panel" {
             @if states.is_empty() {
                 (empty("No feature is here yet",
-                    "Each feature in the artifacts directory is listed here, whether it serves or not. \
-                     Publish one with pilar publish --local, then refresh."))
+                    html! { "Each feature in the artifacts directory is listed here, whether it serves or not. Publish one with "
+                        code { "pilar publish --local" } ", then refresh." }))
             } @else {
                 (list("Features", view, &states))
             }

@@ -35,8 +35,8 @@ pub fn overview(view: &View<'_>) -> Markup {
         @if states.is_empty() {
             div class="panel" {
                 (empty("No feature is here yet",
-                    "Features are listed here as soon as one is published into the artifacts directory: \
-                     pilar publish --local, or the loader of this host."))
+                    html! { "Features are listed here as soon as one is published into the artifacts directory, by "
+                        code { "pilar publish --local" } " or by the loader of this host." }))
             }
         }
         section class="panel" aria-labelledby="hour" {

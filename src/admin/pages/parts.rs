@@ -1,6 +1,6 @@
 //! What several pages are put together from.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, Render, html};
 
 use super::super::words;
 
@@ -153,7 +153,7 @@ pub(super) fn section(id: &str, title: &str, body: &Markup) -> Markup {
 }
 
 /// What stands where nothing is yet: what will be here, and how it comes.
-pub(super) fn empty(title: &str, words: &str) -> Markup {
+pub(super) fn empty(title: &str, words: impl Render) -> Markup {
     html! {
         div class="empty" {
             (PreEscaped(EMPTY_PICTURE))

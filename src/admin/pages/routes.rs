@@ -75,9 +75,7 @@ fn prefixes(view: &View<'_>, states: &[(&str, &FeatureState)]) -> Markup {
             let routes = state.picked.as_ref().map_or(&[][..], |loaded| &loaded.manifest.routes);
             let overlaps = view.snapshot.health().overlaps(&state.id);
             vec![
-                html! {
-                    @if state.conflict.is_none() { a href=(prefix) { code { (prefix) } } } @else { code { (prefix) } }
-                },
+                html! { code { (prefix) } },
                 standing::link(state.id.as_str()),
                 match &state.conflict {
                     Some(_) => badge(Tone::Bad, "Prefix taken"),
