@@ -66,8 +66,3 @@ for (const form of document.querySelectorAll('form.refresh')) {
     form.addEventListener('submit', (event) => event.preventDefault());
   });
 }
-
-// Paper does not open what is closed.
-addEventListener('beforeprint', () => {
-  for (const details of document.querySelectorAll('details')) details.open = true;
-});

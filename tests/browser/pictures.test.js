@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { signIn, troubledHost } from './support/admin.js';
 import { letPageRun, openPage, startBrowser } from './support/browser.js';
 import { REPOSITORY } from './support/environment.js';
 import { startHost } from './support/host.js';
@@ -19,6 +20,7 @@ mkdirSync(directory, { recursive: true });
 
 const examples = await startHost({ after }, { artifacts: publishedFeatures({ after }) });
 const failing = await startHost({ after }, { artifacts: publishedFeatures({ after }, { also: ['throws'] }) });
+const troubled = await troubledHost({ after });
 const browser = await startBrowser({ after });
 
 const narrow = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2 };
@@ -36,6 +38,14 @@ const PICTURES = [
   { name: 'failure-panel', path: '/throws', whole: 'This part could not start', host: failing },
 ];
 
+const ADMIN_PICTURES = [
+  { name: 'admin-overview', path: '/_admin' },
+  { name: 'admin-overview-dark', path: '/_admin', options: dark },
+  { name: 'admin-feature', path: '/_admin/features/appointments' },
+  { name: 'admin-feature-dark', path: '/_admin/features/appointments', options: dark },
+  { name: 'admin-overview-narrow', path: '/_admin', options: narrow },
+];
+
 for (const { name, path, whole, options = {}, host = examples } of PICTURES) {
   test(`a picture of ${path}, as ${name}.png`, async (t) => {
     const { page } = await openPage(t, browser, { url: host.url, ...options });
@@ -44,9 +54,23 @@ for (const { name, path, whole, options = {}, host = examples } of PICTURES) {
     await page.goto(path);
     await page.getByText(whole).first().waitFor();
     await letPageRun(page);
-    const file = join(directory, `${name}.png`);
-    const { length } = await page.screenshot({ path: file });
-    assert.ok(length <= MAX_BYTES, `${file} has ${length} bytes`);
-    t.diagnostic(file);
+    await takePicture(t, page, name);
   });
+}
+
+for (const { name, path, options = {} } of ADMIN_PICTURES) {
+  test(`a picture of ${path}, as ${name}.png`, async (t) => {
+    const { page } = await openPage(t, browser, { url: troubled.url, ...options });
+    await signIn(page);
+    await page.goto(path);
+    await letPageRun(page);
+    await takePicture(t, page, name);
+  });
+}
+
+async function takePicture(t, page, name) {
+  const file = join(directory, `${name}.png`);
+  const { length } = await page.screenshot({ path: file });
+  assert.ok(length <= MAX_BYTES, `${file} has ${length} bytes`);
+  t.diagnostic(file);
 }

@@ -48,6 +48,8 @@ pub(super) async fn live(
 async fn send(admin: Admin, who: Who, events: mpsc::Sender<Bytes>, _place: OwnedSemaphorePermit) {
     let host = Arc::clone(&admin.parts.host);
     let (mut ids, mut draining) = (host.snapshot_id.clone(), host.draining.clone());
+    // A page that connects again may be of an older snapshot.
+    ids.mark_changed();
     let mut period = tokio::time::interval(PERIOD);
     loop {
         let batch = tokio::select! {
