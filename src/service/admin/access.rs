@@ -163,7 +163,7 @@ impl Denied {
         let headers = response.headers_mut();
         match self {
             Self::TooManyFailures(seconds) => {
-                drop(headers.insert(header::RETRY_AFTER, seconds.into()))
+                drop(headers.insert(header::RETRY_AFTER, seconds.into()));
             }
             _ => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
         }
