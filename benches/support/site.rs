@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use jiff::Timestamp;
 use pilar_artifact::{Manifest, Sha256Digest};
-use pilar_host::catalog::{Asset, Contents, FeatureState, IndexFacts, LoadedVersion, Standing};
+use pilar_host::catalog::{Asset, Contents, FeatureState, IndexTrouble, LoadedVersion, Standing};
 use pilar_host::edge::{Answer, Lookup as _};
 use pilar_host::http::{
     CachePolicy, Encoding, RequestHead, Resource, Selection, content_type_of, decode_path,
@@ -119,16 +119,13 @@ fn contents(assets: Vec<Asset>) -> Contents {
     let (id, mount) = (manifest.id.clone(), manifest.mount.clone());
     let state = FeatureState {
         id: id.clone(),
-        index: Ok(IndexFacts {
-            sequence: 1,
-            sequence_went_down_from: None,
-            desired: manifest.version.clone(),
-            key_id: "bench".to_owned(),
-        }),
+        // No reply of an asset or a shell reads the index.
+        index: Err(IndexTrouble::NotADirectory),
         picked: Some(Arc::new(LoadedVersion {
             manifest,
             manifest_sha256: Sha256Digest::of(b"manifest"),
             key_id: "bench".to_owned(),
+            key_not_after: None,
             bytes: 0,
             imports: BTreeMap::new(),
             assets,
