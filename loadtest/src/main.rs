@@ -172,7 +172,7 @@ impl Plan {
             idle: wants(idle::ID),
             idle_of_all: !quick,
             latency: wants(latency::ID),
-            rounds: if quick { 2 } else { 5 },
+            rounds: if quick { 2 } else { 3 },
             latency_seconds: if quick { 2 } else { 6 },
             stop: Arc::default(),
         })
