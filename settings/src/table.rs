@@ -173,7 +173,7 @@ pub const VARIABLES: &[Variable] = &[
         kind: Kind::Choice(&["auto", "send", "sendfile"]),
         default: Some("auto"),
         state: State::Active,
-        doc: "How bodies over 64 KiB are sent; `auto` takes `sendfile` from 2 MiB on. Where a network card gathers pages itself, `sendfile` can be cheaper for all.",
+        doc: "How bodies over 16 KiB are sent; `auto` takes `sendfile` from 2 MiB on. Where a network card gathers pages itself, `sendfile` can be cheaper for all.",
     },
     Variable {
         name: "HOST_UNIX_SOCKET",

@@ -8,7 +8,7 @@
 //!   head and body for a body, 80 KiB. A chunked body is gathered beside it in 128 KiB, what a buffer for
 //!   [`Limits::service_body_bytes`] can have to spare included.
 //! - replying, at most 256 KiB: an output buffer, which is sent before anything is added once it holds 64 KiB, and to which no
-//!   body over 64 KiB is copied; the rest is what a growing buffer has to spare. Larger bodies are sent from where they lie.
+//!   body over 16 KiB is copied; the rest is what a growing buffer has to spare. Larger bodies are sent from where they lie.
 //! - at the service plane: a copy of the request and one part of the reply, for at most [`Limits::service_calls`]
 //!   connections of a worker.
 //! - in the kernel, outside this process: the socket's buffers, up to the last numbers of `net.ipv4.tcp_rmem`

@@ -21,7 +21,7 @@ use super::counters::WorkerCounters;
 use super::limits::Limits;
 use super::listen::Listener;
 use super::refusal::Refusal;
-use super::reply::{CLOSE, MOST_COPIED};
+use super::reply::{CLOSE, ENOUGH_TO_SEND};
 use super::sender::Sender;
 use super::service::ServiceCall;
 use super::socket::{self, Socket};
@@ -82,7 +82,7 @@ impl<S: Lookup> Worker<S> {
     pub(super) fn new(parts: Parts<S>) -> Rc<Worker<S>> {
         Rc::new(Worker {
             inputs: Buffers::new(parts.limits.head.head_bytes.max(Buffers::CAPACITY)),
-            outputs: Buffers::new(2 * MOST_COPIED + Buffers::CAPACITY),
+            outputs: Buffers::new(2 * ENOUGH_TO_SEND + Buffers::CAPACITY),
             limits: parts.limits,
             clock: Rc::new(Clock::new(parts.wall_clock)),
             sender: parts.sender,
