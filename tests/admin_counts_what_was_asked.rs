@@ -5,7 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "a test that meets the unexpected is to fail, and it makes its own files"
 )]
 
 mod support;

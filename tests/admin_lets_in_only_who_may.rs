@@ -5,7 +5,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "a test that meets the unexpected is to fail, and it makes its own files"
 )]
 
 mod support;
@@ -111,6 +111,8 @@ fn whoever_has_the_token_gets_in() {
         assert_eq!(reply.status, 200, "{path}: {}", reply.head);
         assert_eq!(reply.header("cache-control"), Some("no-store"), "{path}");
     }
+    let slash = host.request("GET", "/_admin/", &[("authorization", &bearer(TOKEN))]);
+    assert_eq!(slash.header("location"), Some("/_admin"));
     let missing = host.request("GET", "/_admin/nowhere", &[("authorization", &bearer(TOKEN))]);
     assert_eq!(missing.status, 404);
 }

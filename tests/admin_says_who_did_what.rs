@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test that meets the unexpected is to fail"
+    reason = "a test that meets the unexpected is to fail, and it makes its own files"
 )]
 
 mod support;
@@ -88,6 +88,22 @@ fn manifests_are_shown_as_they_were_signed() {
     let health = host.get("/_health").json();
     assert_eq!(feature["serving"]["manifestSha256"], health["features"][0]["manifestSha256"]);
     assert_eq!(document["snapshot"], health["snapshot"]["id"]);
+}
+
+#[test]
+fn an_access_log_is_written_on_request_and_names_routes_without_what_stands_in_urls() {
+    let tree = Tree::new();
+    tree.publish(&notes("1.0.0"));
+    let host = guarded(&tree).with("RUST_LOG", "access=debug").start();
+    host.request("GET", "/_health/jane?patient=jane", &[("x-request-id", "ticket-4711")]);
+    let (_, log) = host.stop();
+    let line = log.lines().find(|line| line.contains("ticket-4711")).expect("one line");
+    assert!(line.contains("/_health/{feature}") && line.contains("404"), "{line}");
+    assert!(!log.contains("jane"), "{log}");
+    let quiet = guarded(&tree).start();
+    quiet.request("GET", "/_health", &[("x-request-id", "ticket-4711")]);
+    let (_, log) = quiet.stop();
+    assert!(!log.contains("ticket-4711"), "{log}");
 }
 
 #[test]

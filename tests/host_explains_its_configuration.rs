@@ -111,6 +111,7 @@ fn what_a_cluster_injects_and_what_is_not_in_use_yet_is_said_once_and_stops_noth
         .with("HOSTNAME", "pod-1")
         .with("FEATURE_SIGNING_KEY_ID", "release")
         .with("RPC_AUTH_TOKEN", "a token that nobody should read")
+        .with("HOST_ADMIN_PORT", "0")
         .start();
     let (status, log) = host.stop();
     assert!(status.success(), "{log}");
@@ -121,6 +122,7 @@ fn what_a_cluster_injects_and_what_is_not_in_use_yet_is_said_once_and_stops_noth
         1,
         "{log}"
     );
+    assert_eq!(lines("HOST_ADMIN_PORT is set, but nothing listens there"), 1, "{log}");
     for silent in
         ["KUBERNETES_SERVICE_HOST", "HOSTNAME", "FEATURE_SIGNING_KEY_ID", "nobody should read"]
     {

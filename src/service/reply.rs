@@ -1,9 +1,10 @@
 //! What all dynamic replies share (contract §7).
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -35,7 +36,20 @@ pub(super) async fn common_headers(
         .get::<Arc<Snapshot>>()
         .and_then(|snapshot| HeaderValue::from_str(snapshot.id()).ok());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let begun = Instant::now();
     let mut response = next.run(request).await;
+    // Off unless asked for. The route stands for the path: what else is in a URL may be about a patient.
+    tracing::debug!(
+        target: "access",
+        request_id = id.to_str().unwrap_or_default(),
+        %method,
+        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        micros = begun.elapsed().as_micros() as u64,
+        "answered"
+    );
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     if let Some(snapshot) = snapshot {

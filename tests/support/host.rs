@@ -173,7 +173,14 @@ impl Setup {
     }
 
     fn has_admin_port(&self) -> bool {
-        self.command.get_envs().any(|(name, _)| name == "HOST_ADMIN_PORT")
+        let is_set = |wanted: &str| {
+            let mut values = self.command.get_envs().filter(|(name, _)| *name == wanted);
+            values.any(|(_, value)| {
+                value.is_some_and(|value| !value.to_string_lossy().trim().is_empty())
+            })
+        };
+        let is_open = is_set("ADMIN_AUTH_TOKEN") || is_set("ALLOW_UNAUTHENTICATED_ADMIN");
+        is_set("HOST_ADMIN_PORT") && is_open
     }
 
     fn spawn(&mut self) -> Child {

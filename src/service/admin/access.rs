@@ -162,11 +162,9 @@ impl Denied {
         let mut response = error(status, code, message, id);
         let headers = response.headers_mut();
         match self {
-            Self::TooManyFailures(seconds) => {
-                drop(headers.insert(header::RETRY_AFTER, seconds.into()));
-            }
-            _ => drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
-        }
+            Self::TooManyFailures(seconds) => headers.insert(header::RETRY_AFTER, seconds.into()),
+            _ => headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+        };
         response
     }
 }

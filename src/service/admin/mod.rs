@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::response::Redirect;
 use axum::routing::{get, post};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc};
@@ -91,6 +92,7 @@ pub fn router(admin: &config::Admin, parts: Parts) -> Option<Router> {
         .route("/_admin/metrics", get(metrics::metrics))
         .route("/_admin/refresh", post(refresh::refresh).fallback(reply::takes_post))
         .route("/_admin", get(pages::overview))
+        .route("/_admin/", get(|| async { Redirect::permanent(ROOT) }))
         .route("/_admin/features", get(pages::features))
         .route("/_admin/features/{feature}", get(pages::feature))
         .route("/_admin/routes", get(pages::routes))
