@@ -60,6 +60,7 @@ fn control(tree: &Tree) -> Control {
         root_redirect: None,
         live_reload: false,
         bootstrap_timeout_ms: 8000,
+        admin_assets: Vec::new(),
     };
     Control::start(settings, Sdk::embedded().unwrap(), site, clock).unwrap()
 }

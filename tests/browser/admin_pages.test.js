@@ -55,7 +55,7 @@ test('everything can be read and refreshed without scripts', async (t) => {
   assert.ok(await page.getByText('key browser-tests').first().isVisible());
   await page.getByRole('button', { name: 'Refresh from the artifacts' }).click();
   await page.getByText('The artifacts were looked at again.').waitFor();
-  await page.getByRole('link', { name: 'Events' }).click();
+  await page.getByRole('navigation').getByRole('link', { name: 'Events' }).click();
   await page.getByLabel('Severity').selectOption('Errors');
   await page.getByRole('button', { name: 'Show' }).click();
   await page.getByText('prefix-conflict').waitFor();
