@@ -55,7 +55,7 @@ pub(super) fn requests(
                 &format!("most in a minute {}", words::size(most)), until, &marks,
                 &html! { path class="bars second" d=(bars(&bytes)) {} }))
             (figure("Latency", &format!("{} / {}", words::latency(series.p50), words::latency(series.p99)),
-                &format!("half within / 99 of 100 within; slowest minute {}", words::latency(slowest)), until, &marks,
+                &format!("p50 / p99; slowest minute {}", words::latency(slowest)), until, &marks,
                 &html! {
                     path class="line second" d=(line(&p99, &p99)) {}
                     path class="line" d=(line(&p50, &p99)) {}
@@ -227,8 +227,8 @@ fn as_table(minutes: &[Minute], until: Timestamp) -> Markup {
         numbers("Requests"),
         numbers("Sent"),
         numbers("Errors"),
-        numbers("Half within"),
-        numbers("99 of 100 within"),
+        numbers("p50"),
+        numbers("p99"),
     ];
     let row = |(position, minutes): (usize, &[Minute])| {
         let before = MINUTES.saturating_sub(position * STEP) as i64;

@@ -15,7 +15,7 @@ const troubled = hosts['a host in trouble'];
 
 const FEATURES = ['appointments', 'patientlist', 'silent', 'throws'].map((id) => `/_admin/features/${id}`);
 const PAGES = ['/_admin', '/_admin/features', '/_admin/routes', '/_admin/traffic', '/_admin/events'];
-const narrow = { viewport: { width: 360, height: 740 } };
+const VIEWPORTS = [1280, 820, 360].map((width) => ({ width, height: 800 }));
 
 async function signedIn(t, host, options = {}) {
   const opened = await openPage(t, browser, { url: host.url, ...options });
@@ -25,13 +25,13 @@ async function signedIn(t, host, options = {}) {
 
 for (const [name, host] of Object.entries(hosts)) {
   for (const colorScheme of ['light', 'dark']) {
-    test(`${name}, ${colorScheme}: no page has an accessibility problem, breaks its policy or is wider than a phone`, async (t) => {
+    test(`${name}, ${colorScheme}: no page has an accessibility problem, breaks its policy or is wider than the window`, async (t) => {
       const { page, problems } = await openPage(t, browser, { url: host.url, colorScheme });
       await page.goto('/_admin');
       assert.deepEqual(await accessibilityProblems(page), [], 'the form to sign in');
       await signIn(page);
       for (const path of host === troubled ? [...PAGES, ...FEATURES] : PAGES) {
-        for (const viewport of [{ width: 1280, height: 800 }, narrow.viewport]) {
+        for (const viewport of VIEWPORTS) {
           await page.setViewportSize(viewport);
           await page.goto(path);
           assert.deepEqual(await accessibilityProblems(page), [], `${path} at ${viewport.width}`);

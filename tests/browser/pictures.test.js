@@ -38,11 +38,14 @@ const PICTURES = [
   { name: 'failure-panel', path: '/throws', whole: 'This part could not start', host: failing },
 ];
 
+/** Tall enough for the check that failed. */
+const tall = { viewport: { width: 1280, height: 1280 } };
+
 const ADMIN_PICTURES = [
   { name: 'admin-overview', path: '/_admin' },
   { name: 'admin-overview-dark', path: '/_admin', options: dark },
-  { name: 'admin-feature', path: '/_admin/features/appointments' },
-  { name: 'admin-feature-dark', path: '/_admin/features/appointments', options: dark },
+  { name: 'admin-feature', path: '/_admin/features/appointments', options: tall },
+  { name: 'admin-feature-dark', path: '/_admin/features/appointments', options: { ...tall, ...dark } },
   { name: 'admin-overview-narrow', path: '/_admin', options: narrow },
 ];
 

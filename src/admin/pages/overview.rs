@@ -72,8 +72,8 @@ pub(super) fn figures(view: &View<'_>) -> Markup {
             (figure("Requests", &words::number(total.requests_of_hour())))
             (figure("Sent", &words::size(total.bytes_of_hour())))
             (figure("Errors of the host", &words::number(errors)))
-            (figure("Half within", &words::latency(total.p50)))
-            (figure("99 of 100 within", &words::latency(total.p99)))
+            (figure("Latency p50", &words::latency(total.p50)))
+            (figure("Latency p99", &words::latency(total.p99)))
             div class="figure wide" { (chart::sparkline("Requests by the minute", &requests)) }
         }
     }

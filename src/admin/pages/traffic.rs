@@ -53,8 +53,8 @@ fn by_feature(view: &View<'_>) -> Markup {
         numbers("4xx"),
         numbers("5xx"),
         numbers("Cache hits"),
-        numbers("Half within"),
-        numbers("99 of 100 within"),
+        numbers("p50"),
+        numbers("p99"),
         column("Last hour"),
     ];
     let mut series: Vec<(Option<&FeatureId>, &Series)> =
