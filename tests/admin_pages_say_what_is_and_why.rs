@@ -7,7 +7,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    clippy::disallowed_methods,
     reason = "a test that meets the unexpected is to fail, and it makes its own files"
 )]
 
