@@ -171,7 +171,7 @@ fn run(config: &Config) -> Result<(), Failure> {
     let place = place(&listeners, config);
     let door = admin_listeners(config).map_err(|error| coded(&error, error.code()))?;
     let workers = listeners.workers();
-    let (calls, received) = mpsc::channel(config.limits.service_calls);
+    let (calls, received) = mpsc::channel(config.limits.service_depth());
     let options = EdgeOptions {
         driver: config.driver,
         sender: config.sender,
@@ -220,7 +220,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         (Some(listeners), Some(router)) => {
             let place = listeners.local_addr().map(|address| address.port()).unwrap_or_default();
             let limits = Door::limits();
-            let (calls, received) = mpsc::channel(limits.service_calls);
+            let (calls, received) = mpsc::channel(limits.service_depth());
             let options = EdgeOptions { limits, ..options };
             let snapshot = Arc::new(ArcSwap::from_pointee(Door::new(current, admin_assets)));
             let edge = Edge::start(listeners, options, snapshot, calls)

@@ -53,12 +53,19 @@ fn field(page: &Reply, name: &str) -> String {
     rest.split_once('"').unwrap().0.to_owned()
 }
 
-fn try_to_sign_in(host: &Host, token: &str, next: &str) -> Reply {
+/// The cookie that comes with the form to sign in with, and what the form carries.
+fn login_form(host: &Host) -> (String, String) {
     let form = host.request("GET", "/_admin/login", &[HTML]);
     assert_eq!(form.status, 200, "{}", form.head);
-    let csrf = field(&form, "csrf");
+    let cookie = form.header("set-cookie").unwrap().split_once(';').unwrap().0.to_owned();
+    (cookie, field(&form, "csrf"))
+}
+
+fn try_to_sign_in(host: &Host, token: &str, next: &str) -> Reply {
+    let (cookie, csrf) = login_form(host);
     let body = format!("token={token}&csrf={csrf}&next={next}");
-    host.connect().post("/_admin/login", &[HTML, SAME_ORIGIN], &body).unwrap()
+    let headers = [HTML, SAME_ORIGIN, ("cookie", &cookie)];
+    host.connect().post("/_admin/login", &headers, &body).unwrap()
 }
 
 /// The cookie of somebody who signed in, and what their forms carry.
@@ -162,9 +169,9 @@ fn people_sign_in_with_a_cookie_that_no_script_and_no_other_site_gets() {
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"));
     assert!(!policy.contains("unsafe"), "{policy}");
     // Over TLS, which the browser says it used, the cookie stays there.
-    let form = host.request("GET", "/_admin/login", &[HTML]);
-    let body = format!("token={TOKEN}&csrf={}", field(&form, "csrf"));
-    let secure = [("origin", "https://localhost"), HTML];
+    let (cookie, csrf) = login_form(&host);
+    let body = format!("token={TOKEN}&csrf={csrf}");
+    let secure = [("origin", "https://localhost"), HTML, ("cookie", cookie.as_str())];
     let reply = host.connect().post("/_admin/login", &secure, &body).unwrap();
     assert!(reply.header("set-cookie").unwrap().ends_with("; SameSite=Strict; Secure"));
     // One changed character is no session.
@@ -231,14 +238,33 @@ fn a_write_needs_a_form_of_this_session_and_of_this_site() {
 fn no_other_site_signs_a_browser_in() {
     let tree = tree();
     let host = guarded(&tree).start();
-    let form = host.request("GET", "/_admin/login", &[HTML]);
-    let csrf = field(&form, "csrf");
-    let body = format!("token={TOKEN}&csrf={csrf}");
-    let elsewhere = [("origin", "https://evil.example")];
-    assert_eq!(host.connect().post("/_admin/login", &elsewhere, &body).unwrap().status, 403);
-    let without = format!("token={TOKEN}&csrf=");
-    let reply = host.connect().post("/_admin/login", &[SAME_ORIGIN], &without).unwrap();
-    assert_eq!((reply.status, reply.header("set-cookie")), (403, None));
+    let (cookie, csrf) = login_form(&host);
+    let (_, other_csrf) = login_form(&host);
+    let form = |csrf: &str| format!("token={TOKEN}&csrf={csrf}");
+    let elsewhere = [("origin", "https://evil.example"), ("cookie", cookie.as_str())];
+    assert_eq!(host.connect().post("/_admin/login", &elsewhere, &form(&csrf)).unwrap().status, 403);
+    for (cookie, csrf) in
+        [(cookie.as_str(), ""), ("pilar_admin_login=", ""), ("x=y", &csrf), (&cookie, &other_csrf)]
+    {
+        let headers = [SAME_ORIGIN, ("cookie", cookie)];
+        let reply = host.connect().post("/_admin/login", &headers, &form(csrf)).unwrap();
+        assert_eq!(reply.status, 403, "{cookie} {csrf}");
+        assert!(!reply.head.contains("pilar_admin="), "{}", reply.head);
+    }
+}
+
+#[test]
+fn a_cookie_of_a_neighbour_does_not_sign_anybody_out() {
+    let tree = tree();
+    let host = guarded(&tree).start();
+    let (cookie, _) = sign_in(&host);
+    for cookies in [format!("pilar_admin=x; {cookie}"), format!("{cookie}; pilar_admin=y")] {
+        assert_eq!(
+            host.request("GET", "/_admin", &[("cookie", &cookies)]).status,
+            200,
+            "{cookies}"
+        );
+    }
 }
 
 #[test]

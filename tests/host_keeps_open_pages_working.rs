@@ -166,3 +166,40 @@ fn listed_versions_have_the_room_that_is_left_and_no_more() {
         assert_eq!(status_of(&host, "1.0.0"), 404, "{name}={value}");
     }
 }
+
+#[test]
+fn what_has_no_place_is_not_fetched_again_at_each_look() {
+    let tree = Tree::new();
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        tree.publish(&feature(version));
+    }
+    let host = watching(&tree)
+        .with("FALLBACK_CACHE_MAX_ENTRIES", "1")
+        .with("FEATURE_RETAIN_SECONDS", "0")
+        .start();
+    wait_until_retained(&host, &["1.1.0"]);
+    // The one that served has the place now.
+    tree.publish(&feature("1.3.0"));
+    host.wait_until_serving("notes", "1.3.0");
+    wait_until_retained(&host, &["1.2.0"]);
+    let built_at = || host.get("/_health").json()["snapshot"]["builtAt"].clone();
+    let before = built_at();
+    host.signal(Signal::HUP);
+    // Nothing is to happen, so there is only a time by which it would have.
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    assert_eq!((built_at(), retained(&host)), (before, vec!["1.2.0".to_owned()]));
+}
+
+#[test]
+fn the_files_of_a_feature_that_is_gone_go_when_their_time_is_over() {
+    let tree = Tree::new();
+    tree.publish(&feature("1.0.0"));
+    let host = watching(&tree).with("FEATURE_RETAIN_SECONDS", "1").start();
+    assert_eq!(status_of(&host, "1.0.0"), 200);
+    fs::rename(tree.path("notes"), tree.outside("away")).unwrap();
+    wait_for("its removal", || (host.get("/_health/notes").status == 404).then_some(()));
+    wait_for("the end of its files", || {
+        host.signal(Signal::HUP);
+        (status_of(&host, "1.0.0") == 404).then_some(())
+    });
+}

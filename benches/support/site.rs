@@ -59,7 +59,9 @@ impl Served {
         let path = decode_path(raw, scratch).expect("the paths of the benchmarks are plain");
         match self.snapshot.lookup(path) {
             Answer::Resource(resource) => resource,
-            Answer::Service => panic!("the edge answers every path of the benchmarks"),
+            Answer::Service | Answer::Probe => {
+                panic!("the edge answers every path of the benchmarks")
+            }
         }
     }
 

@@ -126,14 +126,14 @@ impl Catalog {
     /// Takes no part in which version serves: a version that fails here is tried and reported when a fallback
     /// needs it. A few at a time, so that a refresh need not wait for all of them.
     pub fn load_listed(&mut self, now: Now) -> Progress {
-        let (mut room, mut places) = self.retained.room(self.settings.retain);
+        let (mut room, mut places) = self.retained.room();
         let context = self.settings.context(now);
         let batch: Vec<Candidate<'_>> = self
             .listed
             .candidates()
             .into_iter()
             .filter(|candidate| self.known(&candidate.index.feature_id, candidate.entry).is_none())
-            .filter(|candidate| !self.listed.is_hopeless(candidate, room))
+            .filter(|candidate| room > 0 && !self.listed.is_hopeless(candidate, room))
             .take(places.min(rayon::current_num_threads() * BATCH))
             .collect();
         if batch.is_empty() {

@@ -15,6 +15,8 @@ use crate::config::Retain;
 #[derive(Debug, Default)]
 pub(super) struct Retained {
     versions: Vec<RetainedVersion>,
+    /// Bytes and places that were left when it was pruned, less what was added since.
+    room: (u64, usize),
 }
 
 /// A version that does not serve and stays reachable.
@@ -46,6 +48,8 @@ impl Retained {
 
     /// Takes a version that is only listed.
     pub(super) fn add_listed(&mut self, version: Arc<LoadedVersion>) {
+        let (bytes, places) = self.room;
+        self.room = (bytes.saturating_sub(version.bytes), places.saturating_sub(1));
         self.versions.push(RetainedVersion { version, served_until: None });
     }
 
@@ -92,6 +96,7 @@ impl Retained {
             listed -= usize::from(matches!(rank, Rank::Listed(_)));
             self.versions.push(kept);
         }
+        self.room = (bytes, listed);
     }
 
     /// The versions, in their order.
@@ -99,11 +104,10 @@ impl Retained {
         &self.versions
     }
 
-    /// Bytes and places that listed versions can still have.
-    pub(super) fn room(&self, policy: Retain) -> (u64, usize) {
-        let bytes = self.versions.iter().map(|kept| kept.version.bytes).sum();
-        let listed = self.versions.iter().filter(|kept| kept.served_until.is_none()).count();
-        (policy.bytes.saturating_sub(bytes), policy.listed.saturating_sub(listed))
+    /// Bytes and places that listed versions can still have. A version that served and whose time is over has a
+    /// place like any other that is only listed.
+    pub(super) fn room(&self) -> (u64, usize) {
+        self.room
     }
 }
 

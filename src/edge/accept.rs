@@ -40,7 +40,7 @@ pub(super) async fn run<S: Lookup>(
     }
     if is_own {
         // Whoever got through to the listener by now would be cut off with it.
-        accept_batch(&worker, &listener);
+        while matches!(accept_batch(&worker, &listener), Batch::Full) {}
         // Closing it is not enough: the ring may hold on to it for a while.
         socket::shut_down(&listener, Shutdown::Both);
     }
@@ -54,21 +54,33 @@ const PAUSE: Duration = Duration::from_millis(50);
 const MOST_IN_A_ROW: usize = 64;
 
 enum Batch {
-    Done,
+    /// Nobody waits any more.
+    Empty,
+    /// There may be others.
+    Full,
+    /// The kernel can give no connection now.
     Stuck,
 }
 
 fn accept_batch<S: Lookup>(worker: &Rc<Worker<S>>, listener: &Socket) -> Batch {
     for _ in 0..MOST_IN_A_ROW {
         match listener.accept() {
-            Ok((socket, address)) => worker.open(socket, peer(&address)),
+            Ok((socket, address)) => {
+                worker.accept_fails.set(false);
+                worker.open(socket, peer(&address));
+            }
             Err(error) => match error.raw_os_error() {
-                Some(libc::EAGAIN) => return Batch::Done,
+                Some(libc::EAGAIN) => return Batch::Empty,
                 // The client was gone before it was accepted (accept(2), "Error handling").
                 Some(libc::ECONNABORTED | libc::EINTR | libc::EPERM | libc::EPROTO) => {}
                 _ => {
-                    if worker.counters.accept_failures.is_zero() {
-                        tracing::warn!(%error, "cannot accept connections; trying on");
+                    // Once for each time that it happens, however often it is tried meanwhile.
+                    if !worker.accept_fails.replace(true) {
+                        tracing::warn!(
+                            code = "accept-failed",
+                            "cannot accept connections: {error}; trying on. Raise the limit on open files, or \
+                             lower HOST_MAX_CONNECTIONS"
+                        );
                     }
                     worker.counters.accept_failures.add(1);
                     return Batch::Stuck;
@@ -76,7 +88,7 @@ fn accept_batch<S: Lookup>(worker: &Rc<Worker<S>>, listener: &Socket) -> Batch {
             },
         }
     }
-    Batch::Done
+    Batch::Full
 }
 
 fn peer(address: &SockAddr) -> Peer {

@@ -158,7 +158,8 @@ impl<S: Lookup> Connection<S> {
                 self.count_for(resource.owner(), before, &outcome);
                 outcome
             }
-            Answer::Service => self.call_service(head, path, input, snapshot),
+            Answer::Service => self.call_service(head, path, input, snapshot, false),
+            Answer::Probe => self.call_service(head, path, input, snapshot, true),
         }
     }
 
@@ -218,6 +219,7 @@ impl<S: Lookup> Connection<S> {
         path: &str,
         input: &[u8],
         snapshot: &Arc<S>,
+        is_probe: bool,
     ) -> Outcome<S> {
         let asked = Asked::by(head);
         let chunks = self.chunks.take();
@@ -253,7 +255,7 @@ impl<S: Lookup> Connection<S> {
                 return Outcome::NeedsBody;
             }
         };
-        match service::call(&self.worker, head, path, body, self.peer, snapshot) {
+        match service::call(&self.worker, head, path, body, self.peer, snapshot, is_probe) {
             Ok(call) => {
                 // It takes as long as it takes, and is nobody's.
                 self.sample = None;

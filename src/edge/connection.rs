@@ -139,7 +139,8 @@ impl<S: Lookup> Connection<S> {
     /// Serves until the connection ends, or is idle and handed back.
     async fn run(mut self) -> Option<Open<S>> {
         let served = self.serve().await;
-        let unread = self.answered < self.input.len();
+        // A body that nobody wants may still be on its way, and would meet a closed socket.
+        let unread = self.answered < self.input.len() || self.unwanted > 0;
         if matches!(served, Ok(Served::All)) && (self.after == After::Linger || unread) {
             self.linger().await;
         }

@@ -116,10 +116,6 @@ impl Counter {
         self.add(amount.wrapping_neg());
     }
 
-    pub(super) fn is_zero(&self) -> bool {
-        self.get() == 0
-    }
-
     fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -40,8 +40,8 @@ pub struct Limits {
     pub connections_per_ip: Option<u32>,
     /// Requests answered on one connection; the last reply says `connection: close`.
     pub requests_per_connection: u32,
-    /// Depth of the channel to the service plane, and requests that one worker may have there at
-    /// a time; one more is 503 with `retry-after`.
+    /// Requests that may wait for the service plane, and that one worker may have there at a time; one more
+    /// is 503 with `retry-after`. Probes have a few places of their own beyond these.
     pub service_calls: usize,
     /// From the first byte of a request to the end of its head; later is 408.
     pub head_timeout: Duration,
@@ -67,6 +67,20 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Places at the service plane that only [`Answer::Probe`](super::Answer::Probe) can take.
+    const PROBES: usize = 8;
+
+    /// The depth of the channel to the service plane.
+    pub fn service_depth(&self) -> usize {
+        self.service_calls + Self::PROBES
+    }
+
+    /// Whether a worker that waits for so many calls may make one more, into a channel with this much room.
+    pub(super) fn may_call(&self, waiting: usize, room: usize, is_probe: bool) -> bool {
+        let kept = if is_probe { 0 } else { Self::PROBES };
+        waiting < self.service_depth() - kept && room > kept
+    }
+
     /// Bytes that a client has to take in one window of sending.
     pub(super) fn least_in_window(&self) -> u64 {
         let millis = u64::try_from(self.send_window.as_millis()).unwrap_or(u64::MAX);

@@ -55,6 +55,9 @@ pub enum Answer<'a> {
     Resource(&'a Resource),
     /// The service plane.
     Service,
+    /// The service plane, which keeps places for these that no other request can take: what asks whether this
+    /// host should get traffic must not be told that others ask as well.
+    Probe,
 }
 
 /// The other end of the connection that a request came over; in the extensions of a
@@ -146,7 +149,7 @@ impl Edge {
     /// Starts the workers that the listeners were made for.
     ///
     /// Workers answer from whatever `snapshot` holds when a request arrives, and hand what it leaves
-    /// to the service plane to `service`, whose depth should be [`Limits::service_calls`].
+    /// to the service plane to `service`, whose depth should be [`Limits::service_depth`].
     pub fn start<S: Lookup>(
         listeners: Listeners,
         options: EdgeOptions,

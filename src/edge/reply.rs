@@ -29,6 +29,8 @@ pub(super) const MOST_COPIED: usize = 16 * 1024;
 /// connection hold: this, one more copied body and its head.
 pub(super) const ENOUGH_TO_SEND: usize = 64 * 1024;
 
+const KEEP_ALIVE: &[u8] = b"connection: keep-alive\r\n";
+
 pub(super) const CLOSE: &[u8] = b"connection: close\r\n";
 
 impl<S: Lookup> Connection<S> {
@@ -145,11 +147,15 @@ impl<S: Lookup> Connection<S> {
 
     /// [`Connection::refuse`] with header lines of the resource.
     fn refuse_with(&mut self, refusal: Refusal, asked: Asked, lines: impl FnOnce(&mut Vec<u8>)) {
-        if refusal.closes() || asked.is_http_1_0 {
+        if refusal.closes() {
             self.after = After::Linger;
         }
         self.begin_head(refusal.status());
-        let connection: &[u8] = if self.after == After::Continue { b"" } else { CLOSE };
+        let connection: &[u8] = match (self.after, asked.is_http_1_0) {
+            (After::Continue, false) => b"",
+            (After::Continue, true) => KEEP_ALIVE,
+            _ => CLOSE,
+        };
         let clock = &self.worker.clock;
         let last_headers = |out: &mut Vec<u8>| {
             lines(out);
@@ -172,7 +178,7 @@ impl<S: Lookup> Connection<S> {
         if self.after != After::Continue {
             out.extend_from_slice(CLOSE);
         } else if asked.is_http_1_0 {
-            out.extend_from_slice(b"connection: keep-alive\r\n");
+            out.extend_from_slice(KEEP_ALIVE);
         }
         out.extend_from_slice(b"\r\n");
     }

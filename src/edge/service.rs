@@ -58,13 +58,14 @@ pub(super) fn call<S>(
     body: &[u8],
     peer: Peer,
     snapshot: &Arc<S>,
+    is_probe: bool,
 ) -> Result<Call<S>, Refusal> {
     let request = assemble(head, path, body, peer).map_err(Refusal::Head)?;
     let busy = || {
         worker.counters.service_refused.add(1);
         Refusal::ServiceBusy
     };
-    if worker.calls.get() >= worker.limits.service_calls {
+    if !worker.limits.may_call(worker.calls.get(), worker.service.capacity(), is_probe) {
         return Err(busy());
     }
     let (sender, reply) = oneshot::channel();
@@ -144,16 +145,19 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::from_bytes(name.trim().as_bytes()).ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    // These two are for the end of the way, whatever `connection` says.
+    let is_end_to_end = |name: &&HeaderName| [header::HOST, header::CONTENT_LENGTH].contains(name);
+    for name in named.iter().filter(|name| !is_end_to_end(name)).chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }
 
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
     header::TE,
     header::TRAILER,
     header::TRANSFER_ENCODING,

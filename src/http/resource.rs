@@ -170,7 +170,10 @@ impl Resource {
     /// parts (§13.2.1, §14.2), and only GET has parts. Allocates nothing.
     pub fn select<'a>(&'a self, head: &RequestHead<'a, '_>) -> Selection<'a> {
         let chosen = negotiate(self.available, head.values(Field::AcceptEncoding));
-        let found = self.representations.iter().find(|one| Some(one.encoding) == chosen);
+        let mut all = self.representations.iter();
+        let found = all.clone().find(|one| Some(one.encoding) == chosen);
+        // An error says more as it is than a 406 in its place; RFC 9110 §12.5.3 leaves it to the server.
+        let found = found.or_else(|| all.next_back().filter(|_| self.status != StatusCode::OK));
         let Some(representation) = found else {
             return Selection::NotAcceptable;
         };

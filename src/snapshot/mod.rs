@@ -99,7 +99,14 @@ impl Snapshot {
     /// Whether a snapshot of these contents would be this one: the same serves, and there is the same to say.
     pub fn is_of(&self, contents: &Contents, sdk: &Sdk, site: &Site) -> bool {
         let id = id::snapshot_id(&contents.features, sdk, site);
-        self.id == id && self.health == Health::new(&id, self.built_at, contents, sdk)
+        let same_retained = self.retained.len() == contents.retained.len()
+            && self.retained.iter().zip(&contents.retained).all(|(one, other)| {
+                // Also those of a feature that is gone, of which nothing else tells.
+                Arc::ptr_eq(&one.version, &other.version)
+            });
+        self.id == id
+            && same_retained
+            && self.health == Health::new(&id, self.built_at, contents, sdk)
     }
 
     /// The id: equal on hosts of one version that serve equal content.
@@ -162,6 +169,8 @@ impl Lookup for Snapshot {
         if hashed.iter().any(|prefix| path.starts_with(prefix)) {
             // Never the shell: a page that runs an old chunk's name as HTML would fail in the browser.
             Answer::Resource(&self.no_such_asset)
+        } else if path == "/_ready" {
+            Answer::Probe
         } else {
             Answer::Service
         }

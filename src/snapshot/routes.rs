@@ -15,6 +15,8 @@ use crate::snapshot::ByPath;
 #[derive(Debug, Default)]
 pub struct RouteTable {
     pages: ByPath<Box<str>, Resource>,
+    /// Bytes of the longest prefix.
+    longest: usize,
 }
 
 impl RouteTable {
@@ -40,6 +42,7 @@ impl RouteTable {
                 None => pages.nothing_to_serve(state)?,
             };
             page.set_owner(owner_of(owners, &state.id));
+            table.longest = table.longest.max(prefix.len());
             table.pages.insert(prefix.into(), page);
         }
         Ok(table)
@@ -49,7 +52,10 @@ impl RouteTable {
     pub fn find(&self, path: &str) -> Option<&Resource> {
         let mut prefix = path.trim_end_matches('/');
         loop {
-            if let Some(page) = self.pages.get(prefix) {
+            // What is longer than any prefix is not worth a lookup: a client can send thousands of slashes.
+            if prefix.len() <= self.longest
+                && let Some(page) = self.pages.get(prefix)
+            {
                 return Some(page);
             }
             prefix = &prefix[..prefix.rfind('/')?];

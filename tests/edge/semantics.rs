@@ -122,6 +122,7 @@ fn check(
         }
         (_, _, 412) => {
             assert_eq!(reply.status, 412, "{case}");
+            assert_eq!(reply.header("vary"), Some("accept-encoding"), "{case}");
             is_error(method, reply, case);
         }
         (_, Some(_), 304) => {

@@ -122,7 +122,7 @@ impl Server {
         limits: Limits,
         sender: BodySender,
     ) -> Server {
-        let (to_service, calls) = mpsc::channel(limits.service_calls);
+        let (to_service, calls) = mpsc::channel(limits.service_depth());
         let gate = Arc::new(Semaphore::new(0));
         let service = serve(calls, Arc::clone(&gate));
         let addr = listeners.local_addr().unwrap();

@@ -14,11 +14,17 @@ pub(super) fn split_target<'b>(
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(HeadError::Target);
     }
-    let path_start = rest.find('/').ok_or(HeadError::Target)?;
-    let (authority, path) = rest.split_at(path_start);
-    if authority.is_empty() || !is_authority(authority.as_bytes()) {
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    // RFC 9110 §4.2.1: an http URL has a host.
+    if authority.is_empty() || authority.starts_with(':') || !is_authority(authority.as_bytes()) {
         return Err(HeadError::Target);
     }
+    let path = match (path, method) {
+        // RFC 9112 §3.2.4: what the last proxy makes of it.
+        ("", "OPTIONS") => "*",
+        ("", _) => "/",
+        (path, _) => path,
+    };
     Ok((Some(authority), path))
 }
 

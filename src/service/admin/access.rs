@@ -5,13 +5,14 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, FromRequest as _, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::backoff::Backoff;
-use super::session::{LIFETIME_SECONDS, Purpose, Session, Sessions, same_token};
-use super::{Admin, LOGIN, audit};
+use super::session::{LIFETIME_SECONDS, Session, Sessions, same_token};
+use super::{Admin, LOGIN, ROOT, audit};
 use crate::catalog::Now;
 use crate::config::Secret;
 use crate::edge::Peer;
@@ -49,6 +50,9 @@ pub(super) enum Denied {
 }
 
 const COOKIE: &str = "pilar_admin";
+const LOGIN_COOKIE: &str = "pilar_admin_login";
+/// How long a form to sign in with can be used.
+const LOGIN_SECONDS: i64 = 60 * 60;
 const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -72,8 +76,7 @@ impl Access {
         if let Some(presented) = bearer(headers) {
             return self.check_token(presented, peer, now).map(|()| Who::Token);
         }
-        let session =
-            cookie(headers).and_then(|sealed| sessions.open(Purpose::Cookie, sealed, now.wall));
+        let session = cookies(headers, COOKIE).find_map(|sealed| sessions.open(sealed, now.wall));
         session.map(Who::Person).ok_or(Denied::NotSignedIn)
     }
 
@@ -104,16 +107,20 @@ impl Access {
         matches!(self, Self::Token { sessions, .. } if sessions.is_csrf_token(session, presented))
     }
 
-    /// What the form to sign in with carries, if people sign in here.
-    pub(super) fn login_form(&self, now: Now, nonce: [u8; 16]) -> Option<String> {
-        let Self::Token { sessions, .. } = self else { return None };
-        Some(sessions.seal(Purpose::LoginForm, Sessions::begin(now.wall, nonce)))
-    }
-
-    /// Whether such a form came from here, not too long ago.
-    pub(super) fn is_login_form(&self, presented: &str, now: Now) -> bool {
-        matches!(self, Self::Token { sessions, .. }
-            if sessions.open(Purpose::LoginForm, presented, now.wall).is_some())
+    /// What the form to sign in with carries, if people sign in here, and the `set-cookie` of the same: who makes
+    /// a browser send a form from elsewhere can do neither.
+    ///
+    /// It is random and nothing else. Were it signed by a key that comes from the token, whoever is shown the form
+    /// could try tokens against it at home.
+    pub(super) fn login_form(
+        &self,
+        random: [u8; 16],
+        secure: bool,
+    ) -> Option<(String, HeaderValue)> {
+        let Self::Token { .. } = self else { return None };
+        let proof = BASE64_URL_SAFE_NO_PAD.encode(random);
+        let cookie = set_cookie(LOGIN_COOKIE, LOGIN, &proof, LOGIN_SECONDS, secure);
+        Some((proof, HeaderValue::from_str(&cookie).ok()?))
     }
 
     /// The `set-cookie` of a new session, if people sign in here. `secure` keeps it off connections without TLS.
@@ -125,7 +132,7 @@ impl Access {
     ) -> Option<(Session, HeaderValue)> {
         let Self::Token { sessions, .. } = self else { return None };
         let session = Sessions::begin(now.wall, nonce);
-        let cookie = set_cookie(&sessions.seal(Purpose::Cookie, session), LIFETIME_SECONDS, secure);
+        let cookie = set_cookie(COOKIE, ROOT, &sessions.seal(session), LIFETIME_SECONDS, secure);
         Some((session, HeaderValue::from_str(&cookie).ok()?))
     }
 }
@@ -171,12 +178,18 @@ impl Denied {
 
 /// The `set-cookie` that ends a session.
 pub(super) fn end_session() -> HeaderValue {
-    HeaderValue::from_str(&set_cookie("", 0, false)).unwrap_or(HeaderValue::from_static(""))
+    HeaderValue::from_str(&set_cookie(COOKIE, ROOT, "", 0, false))
+        .unwrap_or(HeaderValue::from_static(""))
 }
 
-fn set_cookie(value: &str, seconds: i64, secure: bool) -> String {
+/// Whether a form to sign in with came from here: it carries what one of the cookies does.
+pub(super) fn is_login_form(headers: &HeaderMap, presented: &str) -> bool {
+    !presented.is_empty() && cookies(headers, LOGIN_COOKIE).any(|value| value == presented)
+}
+
+fn set_cookie(name: &str, path: &str, value: &str, seconds: i64, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };
-    format!("{COOKIE}={value}; Path=/_admin; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// Lets a request through that may see, and if it writes may write, what it asks for.
@@ -274,11 +287,12 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The values of all cookies of this name: a neighbour on the same host may have set one as well.
+fn cookies<'h>(headers: &'h HeaderMap, wanted: &'static str) -> impl Iterator<Item = &'h str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs =
         lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.filter(|(name, _)| *name == COOKIE).map(|(_, value)| value).next()
+    pairs.filter(move |(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 #[cfg(test)]
@@ -316,7 +330,7 @@ mod tests {
     #[test]
     fn a_session_is_found_among_other_cookies() {
         let lines = headers(&[("cookie", "theme=dark; pilar_admin=abc; x_pilar_admin=no")]);
-        assert_eq!(cookie(&lines), Some("abc"));
-        assert_eq!(cookie(&headers(&[("cookie", "xpilar_admin=abc")])), None);
+        assert_eq!(cookies(&lines, COOKIE).next(), Some("abc"));
+        assert_eq!(cookies(&headers(&[("cookie", "xpilar_admin=abc")]), COOKIE).next(), None);
     }
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 
-use super::access::{Denied, Who, came_through_tls, end_session};
+use super::access::{Denied, Who, came_through_tls, end_session, is_login_form};
 use super::pages::html;
 use super::{Admin, LOGIN, ROOT, audit};
 use crate::admin::pages::{self, LoginProblem};
@@ -29,8 +29,12 @@ pub(super) struct SignIn {
     next: String,
 }
 
-pub(super) async fn form(State(admin): State<Admin>, Query(asked): Query<Asked>) -> Response {
-    show(&admin, StatusCode::OK, &asked.next, None)
+pub(super) async fn form(
+    State(admin): State<Admin>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Response {
+    show(&admin, &headers, StatusCode::OK, &asked.next, None)
 }
 
 pub(super) async fn sign_in(
@@ -40,9 +44,9 @@ pub(super) async fn sign_in(
     headers: HeaderMap,
     Form(SignIn { token, csrf, next }): Form<SignIn>,
 ) -> Response {
-    let failed = |status, problem| show(&admin, status, &next, Some(problem));
+    let failed = |status, problem| show(&admin, &headers, status, &next, Some(problem));
     let now = admin.now();
-    if !admin.access.is_login_form(&csrf, now) {
+    if !is_login_form(&headers, &csrf) {
         return failed(StatusCode::FORBIDDEN, LoginProblem::Expired);
     }
     match admin.access.check_token(token.trim(), peer, now) {
@@ -79,12 +83,21 @@ pub(super) async fn sign_out(
     response
 }
 
-fn show(admin: &Admin, status: StatusCode, next: &str, problem: Option<LoginProblem>) -> Response {
-    let Some(csrf) = admin.access.login_form(admin.now(), (admin.parts.random)()) else {
+fn show(
+    admin: &Admin,
+    headers: &HeaderMap,
+    status: StatusCode,
+    next: &str,
+    problem: Option<LoginProblem>,
+) -> Response {
+    let random = (admin.parts.random)();
+    let Some((proof, cookie)) = admin.access.login_form(random, came_through_tls(headers)) else {
         // Nobody has to sign in here.
         return Redirect::to(ROOT).into_response();
     };
-    html(status, pages::login(&csrf, own_page(next), problem))
+    let mut page = html(status, pages::login(&proof, own_page(next), problem));
+    page.headers_mut().insert(header::SET_COOKIE, cookie);
+    page
 }
 
 /// Nowhere but to a page of the Admin UI.

@@ -25,24 +25,6 @@ pub(super) struct Session {
     claims: [u8; CLAIMS],
 }
 
-/// What a browser carries it for. What is sealed for one is worth nothing for the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// The cookie of somebody who signed in.
-    Cookie,
-    /// The form to sign in with, which shows that it came from here.
-    LoginForm,
-}
-
-impl Purpose {
-    fn label(self) -> &'static [u8] {
-        match self {
-            Self::Cookie => b"session",
-            Self::LoginForm => b"login form",
-        }
-    }
-}
-
 const EXPIRY: usize = 8;
 const NONCE: usize = 16;
 const CLAIMS: usize = EXPIRY + NONCE;
@@ -66,14 +48,14 @@ impl Sessions {
         Session { claims }
     }
 
-    /// The session as a browser carries it for this purpose.
-    pub(super) fn seal(&self, purpose: Purpose, session: Session) -> String {
-        let mac = self.mac(purpose.label(), session).finalize().into_bytes();
+    /// The session as a browser carries it.
+    pub(super) fn seal(&self, session: Session) -> String {
+        let mac = self.mac(b"session", session).finalize().into_bytes();
         BASE64_URL_SAFE_NO_PAD.encode([session.claims.as_slice(), mac.as_slice()].concat())
     }
 
-    /// A sealed session, if this host or one with the same token sealed it for this purpose and its time is not over.
-    pub(super) fn open(&self, purpose: Purpose, sealed: &str, now: Timestamp) -> Option<Session> {
+    /// A sealed session, if this host or one with the same token sealed it and its time is not over.
+    pub(super) fn open(&self, sealed: &str, now: Timestamp) -> Option<Session> {
         let mut bytes = [0; CLAIMS + MAC];
         let length = BASE64_URL_SAFE_NO_PAD.decode_slice(sealed, &mut bytes).ok()?;
         if length != bytes.len() {
@@ -82,7 +64,7 @@ impl Sessions {
         let (claims, mac) = bytes.split_at(CLAIMS);
         let session = Session { claims: claims.try_into().ok()? };
         // In constant time.
-        self.mac(purpose.label(), session).verify_slice(mac).ok()?;
+        self.mac(b"session", session).verify_slice(mac).ok()?;
         (session.expiry() > now.as_second()).then_some(session)
     }
 
@@ -152,36 +134,28 @@ mod tests {
     #[test]
     fn a_session_holds_on_every_host_with_the_token_until_its_time_is_over() {
         let session = Sessions::begin(NOW, [7; NONCE]);
-        let cookie = Sessions::new(TOKEN).seal(Purpose::Cookie, session);
+        let cookie = Sessions::new(TOKEN).seal(session);
         let elsewhere = Sessions::new(TOKEN);
-        assert_eq!(
-            elsewhere.open(Purpose::Cookie, &cookie, later(LIFETIME_SECONDS - 1)),
-            Some(session)
-        );
-        assert_eq!(elsewhere.open(Purpose::Cookie, &cookie, later(LIFETIME_SECONDS)), None);
-        assert_eq!(elsewhere.open(Purpose::LoginForm, &cookie, NOW), None);
-        assert_eq!(Sessions::new("another token").open(Purpose::Cookie, &cookie, NOW), None);
+        assert_eq!(elsewhere.open(&cookie, later(LIFETIME_SECONDS - 1)), Some(session));
+        assert_eq!(elsewhere.open(&cookie, later(LIFETIME_SECONDS)), None);
+        assert_eq!(Sessions::new("another token").open(&cookie, NOW), None);
     }
 
     #[test]
     fn no_changed_bit_of_a_session_is_taken() {
         let sessions = Sessions::new(TOKEN);
-        let cookie = sessions.seal(Purpose::Cookie, Sessions::begin(NOW, [7; NONCE]));
+        let cookie = sessions.seal(Sessions::begin(NOW, [7; NONCE]));
         let bytes = BASE64_URL_SAFE_NO_PAD.decode(&cookie).unwrap();
         for bit in 0..bytes.len() * 8 {
             let mut changed = bytes.clone();
             changed[bit / 8] ^= 1 << (bit % 8);
             let changed = BASE64_URL_SAFE_NO_PAD.encode(changed);
-            assert_eq!(sessions.open(Purpose::Cookie, &changed, NOW), None, "bit {bit}");
+            assert_eq!(sessions.open(&changed, NOW), None, "bit {bit}");
         }
         for length in 0..cookie.len() {
-            assert_eq!(
-                sessions.open(Purpose::Cookie, &cookie[..length], NOW),
-                None,
-                "{length} characters"
-            );
+            assert_eq!(sessions.open(&cookie[..length], NOW), None, "{length} characters");
         }
-        assert_eq!(sessions.open(Purpose::Cookie, &format!("{cookie}AAAA"), NOW), None);
+        assert_eq!(sessions.open(&format!("{cookie}AAAA"), NOW), None);
     }
 
     #[test]
@@ -190,7 +164,7 @@ mod tests {
         let [mine, yours] = [[1; NONCE], [2; NONCE]].map(|nonce| Sessions::begin(NOW, nonce));
         assert!(sessions.is_csrf_token(mine, &sessions.csrf_token(mine)));
         assert!(!sessions.is_csrf_token(mine, &sessions.csrf_token(yours)));
-        for other in ["", "AAAA", &sessions.seal(Purpose::Cookie, mine)] {
+        for other in ["", "AAAA", &sessions.seal(mine)] {
             assert!(!sessions.is_csrf_token(mine, other), "{other}");
         }
     }
