@@ -53,6 +53,9 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Connections taken in a row before those that are open get their turn.
 const MOST_IN_A_ROW: usize = 64;
 
+/// Milliseconds between two lines of the log about the same trouble.
+const TELL_AGAIN_MILLIS: u64 = 60_000;
+
 enum Batch {
     /// Nobody waits any more.
     Empty,
@@ -65,17 +68,17 @@ enum Batch {
 fn accept_batch<S: Lookup>(worker: &Rc<Worker<S>>, listener: &Socket) -> Batch {
     for _ in 0..MOST_IN_A_ROW {
         match listener.accept() {
-            Ok((socket, address)) => {
-                worker.accept_fails.set(false);
-                worker.open(socket, peer(&address));
-            }
+            Ok((socket, address)) => worker.open(socket, peer(&address)),
             Err(error) => match error.raw_os_error() {
                 Some(libc::EAGAIN) => return Batch::Empty,
                 // The client was gone before it was accepted (accept(2), "Error handling").
                 Some(libc::ECONNABORTED | libc::EINTR | libc::EPERM | libc::EPROTO) => {}
                 _ => {
-                    // Once for each time that it happens, however often it is tried meanwhile.
-                    if !worker.accept_fails.replace(true) {
+                    // A want of descriptors comes and goes with each connection that ends.
+                    let now = worker.clock.now();
+                    let told = worker.told_of_failure.get();
+                    if told.is_none_or(|told| now.saturating_sub(told) > TELL_AGAIN_MILLIS) {
+                        worker.told_of_failure.set(Some(now));
                         tracing::warn!(
                             code = "accept-failed",
                             "cannot accept connections: {error}; trying on. Raise the limit on open files, or \

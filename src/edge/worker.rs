@@ -68,8 +68,8 @@ pub(super) struct Worker<S> {
     pub(super) path_scratch: RefCell<Vec<u8>>,
     /// Requests that are at the service plane now.
     pub(super) calls: Cell<usize>,
-    /// Whether the last connection could not be had from the kernel.
-    pub(super) accept_fails: Cell<bool>,
+    /// When the log last said that the kernel has no connection to give.
+    pub(super) told_of_failure: Cell<Option<u64>>,
     /// Whether each reply is to be the last of its connection.
     pub(super) draining: Cell<bool>,
     /// Whether a connection is to end as soon as it is idle.
@@ -95,7 +95,7 @@ impl<S: Lookup> Worker<S> {
             registry: Registry::default(),
             path_scratch: RefCell::default(),
             calls: Cell::new(0),
-            accept_fails: Cell::new(false),
+            told_of_failure: Cell::new(None),
             draining: Cell::new(false),
             finishing: Cell::new(false),
             reads: Cell::new(0),
