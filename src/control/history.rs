@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
-use serde::Serialize;
 
 /// Events of one feature, or of the host as a whole, that are remembered: one that changes all the time must
 /// not push the others out.
@@ -53,28 +52,24 @@ impl Default for Tally {
 const REFRESH_STEPS: [f64; 7] = [0.01, 0.1, 0.5, 1.0, 5.0, 30.0, f64::INFINITY];
 
 /// Something that happened to a feature or to the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// When.
     pub at: Timestamp,
     /// The feature; none where it concerns the host as a whole.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub feature_id: Option<FeatureId>,
     /// How much it matters.
     pub severity: Severity,
     /// Its stable code.
     pub code: String,
     /// The version that it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// What happened, in a sentence.
     pub message: String,
 }
 
 /// How much an event matters to whoever is on call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     /// As it should be.
     Info,

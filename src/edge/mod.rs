@@ -199,11 +199,6 @@ impl Edge {
         &self.driver
     }
 
-    /// What was counted so far.
-    pub fn counters(&self) -> Counts {
-        self.meter.counts()
-    }
-
     /// What goes on counting, also while the edge drains.
     pub fn meter(&self) -> Meter {
         self.meter.clone()

@@ -189,7 +189,7 @@ fn everything_is_counted() {
     client.send(request("GET", "/page", &["if-none-match: *", "connection: close"]));
     received += client.reply("GET").head.len();
     assert!(client.is_closed());
-    let counts = server.edge().counters();
+    let counts = server.edge().meter().counts();
     assert_eq!(counts.requests, 6);
     assert_eq!(counts.responses, [0, 3, 1, 2, 0]);
     assert_eq!(counts.bytes_out, received as u64);

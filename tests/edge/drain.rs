@@ -23,7 +23,7 @@ fn what_is_in_flight_is_finished_and_what_is_idle_is_closed() {
         reading.take(1);
         let mut calling = Client::connect(addr);
         calling.send(request("GET", "/service/gated", &[]));
-        until(|| server.edge().counters().requests == 3);
+        until(|| server.edge().meter().counts().requests == 3);
         let gate = server.gate.clone();
         let draining = thread::spawn(move || server.drain(Duration::ZERO));
         assert!(idle.is_closed());
@@ -50,7 +50,7 @@ fn requests_are_served_while_draining_and_each_reply_says_close() {
         let mut early = Client::connect(addr);
         early.get("/page");
         let mut fresh = Client::connect(addr);
-        until(|| server.edge().counters().connections_open == 2);
+        until(|| server.edge().meter().counts().connections_open == 2);
         let (sender, drained) = mpsc::channel();
         let draining = thread::spawn(move || {
             let cut = server.drain(Duration::from_secs(2));
@@ -86,8 +86,8 @@ fn what_takes_too_long_to_finish_is_cut_and_counted() {
         let mut calling = Client::connect(server.addr);
         calling.send(request("GET", "/service/gated", &[]));
         until(|| {
-            server.edge().counters().requests == 2 && {
-                server.edge().counters().connections_open == 3
+            server.edge().meter().counts().requests == 2 && {
+                server.edge().meter().counts().connections_open == 3
             }
         });
         assert_eq!(server.drain(Duration::ZERO), 2, "{setup:?}");

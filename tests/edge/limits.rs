@@ -34,11 +34,11 @@ fn one_client_cannot_take_all_connections() {
         assert_eq!((reply.status, reply.header("connection")), (429, Some("close")), "{setup:?}");
         assert_eq!(reply.header("retry-after"), Some("1"));
         assert!(refused.is_closed());
-        let counts = server.edge().counters();
+        let counts = server.edge().meter().counts();
         assert_eq!((counts.clients_refused, counts.connections_refused), (1, 0));
         assert_eq!(connect_from([127, 0, 0, 2], server.addr).get("/page").status, 200);
         drop(held.pop());
-        until(|| server.edge().counters().connections_open == 1);
+        until(|| server.edge().meter().counts().connections_open == 1);
         assert_eq!(greedy().get("/page").status, 200);
         assert_eq!(held[0].get("/page").status, 200);
     }
@@ -59,7 +59,7 @@ fn a_connection_ends_politely_with_its_last_request() {
         assert_eq!((last.status, last.header("connection")), (200, Some("close")));
         assert!(last.body == large_body());
         assert!(client.is_closed());
-        assert_eq!(server.edge().counters().connections_used_up, 1);
+        assert_eq!(server.edge().meter().counts().connections_used_up, 1);
         assert_eq!(Client::connect(server.addr).get("/page").status, 200);
     }
 }
@@ -80,10 +80,10 @@ fn a_client_that_takes_a_byte_now_and_then_does_not_hold_a_reply() {
         // Ends only because the server ends it.
         until(|| {
             client.try_take_one();
-            server.edge().counters().slow_readers == 1
+            server.edge().meter().counts().slow_readers == 1
         });
         assert!(client.rest().is_err(), "a reply cut off must not end like a whole one");
-        let counts = server.edge().counters();
+        let counts = server.edge().meter().counts();
         assert_eq!((counts.timeouts, counts.connections_open), (1, 0), "{setup:?}");
     }
 }
@@ -112,7 +112,7 @@ fn a_slow_client_that_goes_on_taking_gets_a_large_body_whole() {
                 let rest = large_body().len() - body.len();
                 body.extend(client.take(rest));
                 assert!(body == large_body(), "{setup:?}");
-                assert_eq!(server.edge().counters().slow_readers, 0);
+                assert_eq!(server.edge().meter().counts().slow_readers, 0);
             });
         }
     });

@@ -182,7 +182,7 @@ fn a_full_service_plane_says_so_while_resources_are_served() {
             client.send(request("GET", "/service/held", &[]));
         }
         // The service plane holds one, and four wait in the channel.
-        until(|| server.edge().counters().responses[4] >= 15);
+        until(|| server.edge().meter().counts().responses[4] >= 15);
         for _ in 0..20 {
             assert_eq!(Client::connect(server.addr).get("/page").text(), "<p>page");
         }
@@ -198,7 +198,7 @@ fn a_full_service_plane_says_so_while_resources_are_served() {
             }
         }
         assert!((4..=5).contains(&answered), "{answered} were answered");
-        assert_eq!(server.edge().counters().service_refused, 20 - answered);
+        assert_eq!(server.edge().meter().counts().service_refused, 20 - answered);
         for client in &mut clients {
             assert_eq!(client.get("/service/gated").text(), "through the gate");
         }
@@ -229,6 +229,6 @@ fn a_call_that_takes_too_long_is_given_up() {
             assert_eq!(status, 504);
         }
         assert_eq!(client.get("/page").status, 200);
-        assert_eq!(server.edge().counters().timeouts, 2);
+        assert_eq!(server.edge().meter().counts().timeouts, 2);
     }
 }

@@ -37,7 +37,7 @@ fn trickling_bytes_gain_a_head_no_time() {
         // Ends only because the server ends it.
         until(|| {
             client.try_send(b"y");
-            server.edge().counters().timeouts == 1
+            server.edge().meter().counts().timeouts == 1
         });
         assert_eq!(client.reply("GET").status, 408);
     }
@@ -117,7 +117,7 @@ fn a_client_that_does_not_read_is_cut_off() {
         let requests = request("GET", "/medium", &[]).repeat(50);
         until(|| {
             many.try_send(requests.as_bytes());
-            let Counts { timeouts, connections_open, .. } = server.edge().counters();
+            let Counts { timeouts, connections_open, .. } = server.edge().meter().counts();
             timeouts >= 2 && connections_open == 0
         });
         assert!(large.rest().is_err(), "a reply cut off must not end like a whole one");
@@ -135,7 +135,7 @@ fn a_refused_client_that_never_stops_sending_is_cut_off() {
         assert_eq!(client.reply("GET").status, 400);
         until(|| {
             client.try_send(b"more");
-            server.edge().counters().connections_open == 0
+            server.edge().meter().counts().connections_open == 0
         });
     }
 }
