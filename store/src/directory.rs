@@ -109,6 +109,21 @@ impl Directory {
         written
     }
 
+    /// A new, empty file in place of whatever file has its name.
+    pub(crate) fn replace_open(&self, name: &str) -> Result<File, StoreError> {
+        let path = self.path.join(name);
+        let failed = StoreError::io("create the file", &path);
+        match unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        open_beneath(self.fd.as_fd(), name, flags, Mode::from_raw_mode(0o644))
+            .map(File::from)
+            .map_err(|error| failed(error.into()))
+    }
+
     /// The file `name` for use as a lock, made where it is missing. It is opened without waiting: a named
     /// pipe would keep its opener until somebody opens the other end.
     pub(crate) fn open_lock(&self, name: &str) -> Result<File, StoreError> {

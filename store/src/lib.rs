@@ -12,12 +12,14 @@
 mod directory;
 mod error;
 mod file;
+mod incoming;
 mod read;
 mod stage;
 mod writer;
 
 pub use error::StoreError;
 pub use file::{create_file, replace_file};
+pub use incoming::Incoming;
 pub use read::FeatureDir;
 pub use stage::{Placed, StagedVersion};
 pub use writer::{FeatureWriter, Store};

@@ -16,7 +16,7 @@ use crate::{FeatureDir, StagedVersion, StoreError};
 
 /// Everything unfinished lives here, on the same file system as what it becomes. No feature id starts
 /// with a dot.
-const STAGING: &str = ".staging";
+pub(crate) const STAGING: &str = ".staging";
 
 /// The feature's directory before its first index, within its staging directory.
 const NEW: &str = "new";
@@ -43,6 +43,11 @@ impl Store {
     pub fn open_or_create(root: &Path) -> Result<Self, StoreError> {
         make_dirs(root)?;
         Self::open(root)
+    }
+
+    /// The directory itself.
+    pub(crate) fn root(&self) -> &Directory {
+        &self.root
     }
 
     /// Waits until nobody else writes to `feature`, and removes what an interrupted writer left behind.

@@ -1,0 +1,10 @@
+//! The loader: turns registrations into verified files (contract §12, `docs/design.md`).
+//!
+//! A [`source`](crate::registration) says what is wanted, a [`transport`] brings it into a staging directory,
+//! and what passed verification is placed in the artifacts tree by the store. Nothing that fails ever removes
+//! what serves.
+
+#![forbid(unsafe_code)]
+
+pub mod registration;
+pub mod transport;

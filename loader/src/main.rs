@@ -1,0 +1,3 @@
+//! `pilar-loader`: init container and sidecar.
+
+fn main() {}
