@@ -42,7 +42,8 @@ impl PathError {
 /// which keeps its memory for the next.
 pub fn decode_path<'a>(target: &'a str, scratch: &'a mut Vec<u8>) -> Result<&'a str, PathError> {
     if !target.starts_with('/') {
-        return Err(PathError::NotAbsolute);
+        // RFC 9110 §4.2.3: an empty path, which an absolute target may have, is `/`.
+        return if target.starts_with('?') { Ok("/") } else { Err(PathError::NotAbsolute) };
     }
     let mut escaped = false;
     // A dot at the beginning of a segment.
@@ -153,6 +154,8 @@ mod tests {
             ("/a?b", "/a"),
             ("/a%3Fb?c?%zz/../\\", "/a?b"),
             ("/?", "/"),
+            ("?", "/"),
+            ("?/../%zz", "/"),
         ] {
             assert_eq!(decode(raw).as_deref(), Ok(expected), "{raw}");
         }

@@ -248,11 +248,26 @@ fn parts_of_a_large_body_arrive_whole_in_any_number() {
 fn the_whole_server_says_what_it_takes() {
     let server = Server::start(SETUPS[0]);
     let mut client = Client::connect(server.addr);
-    for target in ["*", "/", "/nowhere", "/page"] {
+    for target in ["*", "/", "/nowhere", "/page", "http://a", "http://a?b", "http://a/page"] {
         let reply = client.ask("OPTIONS", target, &[]);
         assert_eq!(reply.status, 204, "{target}");
         assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"), "{target}");
     }
     let reply = client.ask("PUT", "/nowhere", &[]);
     assert_eq!(reply.status, 405);
+}
+
+#[test]
+fn an_absolute_target_is_taken_by_its_path() {
+    let server = Server::start(SETUPS[0]);
+    let mut client = Client::connect(server.addr);
+    for (path, absolute) in [
+        ("/page", &["http://a/page", "HTTPS://a:1/page?b", "http://[::1]/%70age"][..]),
+        ("/", &["http://a/", "http://a", "http://a?b", "http://a:1?/page"]),
+    ] {
+        let expected = client.get(path);
+        for target in absolute {
+            assert!(client.get(target) == expected, "{target}");
+        }
+    }
 }

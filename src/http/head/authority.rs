@@ -2,7 +2,8 @@
 
 use super::HeadError;
 
-/// The authority, if the target is absolute, and the path with its query.
+/// The authority, if the target is absolute, and the path with its query. The path of an absolute target may be
+/// empty, and then is `/` (RFC 9110 §4.2.3); before a query it is left empty, since nothing can be put in between.
 pub(super) fn split_target<'b>(
     method: &str,
     target: &'b str,
@@ -14,13 +15,13 @@ pub(super) fn split_target<'b>(
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return Err(HeadError::Target);
     }
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     // RFC 9110 §4.2.1: an http URL has a host.
     if authority.is_empty() || authority.starts_with(':') || !is_authority(authority.as_bytes()) {
         return Err(HeadError::Target);
     }
     let path = match (path, method) {
-        // RFC 9112 §3.2.4: what the last proxy makes of it.
+        // RFC 9112 §3.2.4: what the last proxy makes of it, where there is no query either.
         ("", "OPTIONS") => "*",
         ("", _) => "/",
         (path, _) => path,

@@ -46,8 +46,8 @@ pub fn header_slots<'b>() -> HeaderSlots<'b> {
 pub struct RequestHead<'b, 'h> {
     /// The method, in the letters that the client sent.
     pub method: &'b str,
-    /// Path and query, without the scheme and authority that an absolute target has; `*` alone where
-    /// an OPTIONS request means the whole server (RFC 9112 §3.2.4).
+    /// Path and query, without the scheme and authority that an absolute target has. An empty path, which only an
+    /// absolute target with a query has, means `/`; `*` alone is an OPTIONS request of the whole server (RFC 9112 §3.2.4).
     pub target: &'b str,
     /// The authority of an absolute target, which overrides `host` (RFC 9112 §3.2.2).
     pub authority: Option<&'b str>,
@@ -397,6 +397,10 @@ mod tests {
             ("OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n", "OPTIONS * stays 0"),
             ("OPTIONS http://a HTTP/1.1\r\nhost: a\r\n\r\n", "OPTIONS * stays 0"),
             ("GET http://a:80 HTTP/1.1\r\nhost: a\r\n\r\n", "GET / stays 0"),
+            ("GET http://a?b HTTP/1.1\r\nhost: a\r\n\r\n", "GET ?b stays 0"),
+            ("GET http://a:80?b/c?d HTTP/1.1\r\nhost: a\r\n\r\n", "GET ?b/c?d stays 0"),
+            ("GET http://[::1]? HTTP/1.1\r\nhost: a\r\n\r\n", "GET ? stays 0"),
+            ("OPTIONS http://a?b HTTP/1.1\r\nhost: a\r\n\r\n", "OPTIONS ?b stays 0"),
             ("GET / HTTP/1.1\r\nhost: [::1]:80\r\n\r\n", "GET / stays 0"),
             ("GET / HTTP/1.1\r\nhost: a\r\n", "partial"),
             ("", "partial"),
@@ -433,6 +437,9 @@ mod tests {
             ("GET / HTTP/1.1\r\nhost: u@a\r\n\r\n", HostInvalid),
             ("GET * HTTP/1.1\r\nhost: a\r\n\r\n", Target),
             ("GET ftp://a/ HTTP/1.1\r\nhost: a\r\n\r\n", Target),
+            ("GET ?b HTTP/1.1\r\nhost: a\r\n\r\n", Target),
+            ("GET http://?b HTTP/1.1\r\nhost: a\r\n\r\n", Target),
+            ("GET http://:80?b HTTP/1.1\r\nhost: a\r\n\r\n", Target),
             ("GET http:///x HTTP/1.1\r\nhost: a\r\n\r\n", Target),
             ("GET http://:80/x HTTP/1.1\r\nhost: a\r\n\r\n", Target),
             ("CONNECT a:1 HTTP/1.1\r\nhost: a\r\n\r\n", Target),
