@@ -151,6 +151,29 @@ fn what_serves_and_what_was_refused_is_among_the_metrics() {
     assert_eq!(value(&after, "pilar_host_info", &[("driver", &driver)]), 1.0);
 }
 
+#[test]
+fn each_of_three_hundred_features_has_counts_of_its_own() {
+    let tree = Tree::new();
+    let name = |number: usize| format!("f{number}");
+    for number in 0..300 {
+        tree.publish(&Version::facet(&name(number), "1.0.0"));
+    }
+    let host = guarded(&tree).start();
+    let mut client = host.connect();
+    let asked = |number: usize| number % 4 + 1;
+    for number in 0..300 {
+        for _ in 0..asked(number) {
+            let path = format!("/_assets/{}/1.0.0/entry.js", name(number));
+            assert_eq!(client.request("GET", &path, &[]).unwrap().status, 200);
+        }
+    }
+    let samples = scrape(&host);
+    for number in 0..300 {
+        let labels = [("feature", &*name(number)), ("class", "2xx")];
+        assert_eq!(value(&samples, "pilar_feature_responses_total", &labels), asked(number) as f64);
+    }
+}
+
 fn watch(host: &Host) -> Client {
     let mut client = host.connect();
     client.send("GET", "/_admin/live", &[BEARER]).unwrap();

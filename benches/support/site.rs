@@ -58,7 +58,7 @@ impl Served {
     pub(crate) fn find(&self, raw: &str, scratch: &mut Vec<u8>) -> &Resource {
         let path = decode_path(raw, scratch).expect("the paths of the benchmarks are plain");
         match self.snapshot.lookup(path) {
-            Answer::Resource(resource) => resource,
+            Answer::Resource(resource, _) => resource,
             Answer::Service | Answer::Probe => {
                 panic!("the edge answers every path of the benchmarks")
             }

@@ -27,8 +27,8 @@ pub struct Series {
     pub requests: u64,
     /// Bytes of replies since the process started.
     pub bytes: u64,
-    /// Replies by the first digit of their status, from 1xx to 5xx.
-    pub by_class: [u64; 5],
+    /// Replies by the class of their status, from 2xx to 5xx.
+    pub by_class: [u64; 4],
     /// Replies of status 304: the client had it already.
     pub cache_hits: u64,
     /// Time from a request to its reply that half of the replies of the last hour stayed below.

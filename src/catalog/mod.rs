@@ -151,9 +151,10 @@ impl Catalog {
         settle_conflicts(&mut features, &self.features);
         self.retire(&features, now);
         for id in features.keys() {
-            let next = Owner::numbered(self.owners.len() + 1);
-            if next != Owner::OTHERS && !self.owners.contains_key(id) {
-                self.owners.insert(id.clone(), next);
+            if !self.owners.contains_key(id)
+                && let Ok(next) = u32::try_from(self.owners.len() + 1)
+            {
+                self.owners.insert(id.clone(), Owner::numbered(next));
             }
         }
         self.features = features;

@@ -151,11 +151,11 @@ impl<S: Lookup> Connection<S> {
             }
         };
         match snapshot.lookup(path) {
-            Answer::Resource(resource) => {
+            Answer::Resource(resource, owner) => {
                 self.begin_answer(head);
                 let before = self.out.len();
                 let outcome = self.answer_with(resource, head);
-                self.count_for(resource.owner(), before, &outcome);
+                self.count_for(owner, before, &outcome);
                 outcome
             }
             Answer::Service => self.call_service(head, path, input, snapshot, false),
@@ -174,7 +174,7 @@ impl<S: Lookup> Connection<S> {
             _ => 0,
         };
         self.owner = owner;
-        self.worker.counters.answered(owner, self.status, self.out.len() - before + to_come);
+        self.worker.counters.owners.answered(owner, self.status, self.out.len() - before + to_come);
     }
 
     /// Notes that a request is being answered whose body, if there is one, nobody wants. What is not

@@ -131,7 +131,7 @@ impl<S: Lookup> Connection<S> {
             out: Vec::new(),
             after: After::Continue,
             status: 0,
-            owner: Owner::OTHERS,
+            owner: Owner::NOBODY,
             sample: None,
         }
     }
@@ -157,7 +157,7 @@ impl<S: Lookup> Connection<S> {
                 Next::Read => {
                     self.flush().await?;
                     if let Some(arrived) = self.sample.take() {
-                        self.worker.counters.took(self.owner, arrived.elapsed());
+                        self.worker.counters.owners.took(self.owner, arrived.elapsed());
                     }
                     let is_idle = self.open.requests > 0 && self.answered >= self.input.len();
                     if is_idle && self.worker.finishing.get() {

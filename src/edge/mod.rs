@@ -11,6 +11,7 @@ mod counters;
 mod driver;
 mod limits;
 mod listen;
+mod owners;
 mod refusal;
 mod reply;
 mod sender;
@@ -29,10 +30,11 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch as tokio_watch};
 
-pub use counters::{Counts, LATENCY_STEPS, Meter, Owner, OwnerCounts, latency_bound};
+pub use counters::{CLASSES, Counts, Meter};
 pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
 pub use limits::Limits;
 pub use listen::{BindError, Listeners};
+pub use owners::{LATENCY_STEPS, Owner, OwnerCounts, latency_bound};
 pub use sender::{BodySender, COPY_COSTS_MORE};
 pub use service::ServiceCall;
 
@@ -51,8 +53,8 @@ pub trait Lookup: Send + Sync + 'static {
 /// Who answers a path.
 #[derive(Debug)]
 pub enum Answer<'a> {
-    /// The edge itself, with this.
-    Resource(&'a Resource),
+    /// The edge itself, with this; it is counted for its owner.
+    Resource(&'a Resource, Owner),
     /// The service plane.
     Service,
     /// The service plane, which keeps places for these that no other request can take: what asks whether this

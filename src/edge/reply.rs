@@ -166,7 +166,7 @@ impl<S: Lookup> Connection<S> {
     }
 
     fn begin_head(&mut self, status: u16) {
-        self.worker.counters.response(status);
+        self.worker.counters.responses.count(status);
         self.status = status;
         self.reserve_out();
     }

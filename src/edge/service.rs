@@ -202,7 +202,7 @@ impl<S: Lookup> Connection<S> {
         if framing == Framing::Close {
             self.after = After::Close;
         }
-        self.worker.counters.response(parts.status.as_u16());
+        self.worker.counters.responses.count(parts.status.as_u16());
         self.reserve_out();
         write_head(&mut self.out, parts.status, &parts.headers, framing, asked);
         self.finish_head(asked);

@@ -213,7 +213,7 @@ impl<S: Lookup> Worker<S> {
     }
 
     fn turn_away(&self, socket: &SystemSocket, refusal: Refusal) {
-        self.counters.response(refusal.status());
+        self.counters.responses.count(refusal.status());
         let mut reply = Vec::new();
         let last_headers = |out: &mut Vec<u8>| {
             self.clock.with_date_line(|date| out.extend_from_slice(date));

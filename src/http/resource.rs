@@ -1,7 +1,6 @@
 //! A resource with everything that is needed to answer for it, made once when a snapshot is built.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
@@ -10,7 +9,6 @@ use super::encoding::{Encoding, EncodingSet, negotiate};
 use super::etag::{EntityTag, if_match, if_none_match, if_range};
 use super::head::{Field, RequestHead};
 use super::range::{RangeSet, Requested, requested};
-use crate::edge::Owner;
 
 /// How long a reply may be kept (RFC 9111 §5.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +86,6 @@ pub struct Resource {
     negotiable: bool,
     available: EncodingSet,
     representations: Box<[Representation]>,
-    owner: AtomicU8,
 }
 
 /// One encoding of a resource with its ready heads.
@@ -136,16 +133,6 @@ impl Resource {
             negotiable: false,
             variants: Vec::new(),
         }
-    }
-
-    /// Says whose it is. What is counted of it from here on is counted for them.
-    pub fn set_owner(&self, owner: Owner) {
-        self.owner.store(owner.number(), Ordering::Relaxed);
-    }
-
-    /// Whose it is.
-    pub fn owner(&self) -> Owner {
-        Owner::numbered(self.owner.load(Ordering::Relaxed).into())
     }
 
     /// The status of a full reply.
@@ -320,8 +307,7 @@ impl ResourceBuilder {
         }
         let representations = variants.into_iter().map(|variant| self.represent(variant)).collect();
         let negotiable = self.negotiable;
-        let owner = AtomicU8::new(Owner::OTHERS.number());
-        Ok(Resource { status, negotiable, available, representations, owner })
+        Ok(Resource { status, negotiable, available, representations })
     }
 
     fn represent(&self, (encoding, body, sha256): Variant) -> Representation {

@@ -37,7 +37,7 @@ pub struct Snapshot {
     built_at: Timestamp,
     health: Health,
     navigation: Vec<NavigationEntry>,
-    assets: ByPath<Arc<str>, Arc<Resource>>,
+    assets: ByPath<Arc<str>, (Arc<Resource>, Owner)>,
     routes: RouteTable,
     root: Resource,
     no_such_page: Resource,
@@ -56,19 +56,18 @@ impl Snapshot {
         built_at: Timestamp,
     ) -> Result<Self, ResourceError> {
         let id = id::snapshot_id(&contents.features, sdk, site);
-        let mut assets = ByPath::<Arc<str>, Arc<Resource>>::default();
+        let mut assets = ByPath::default();
         // What serves comes last, so that it wins where names meet.
         let retained = contents.retained.iter().rev().map(|kept| &kept.version);
         let serving = contents.features.values().filter_map(FeatureState::serving);
         for version in retained.chain(serving) {
             let owner = owner_of(&contents.owners, &version.manifest.id);
             for (path, resource) in &version.assets {
-                resource.set_owner(owner);
-                assets.insert(path.clone(), resource.clone());
+                assets.insert(path.clone(), (resource.clone(), owner));
             }
         }
         for (path, resource) in sdk.assets().iter().chain(&site.admin_assets) {
-            assets.insert(path.clone(), resource.clone());
+            assets.insert(path.clone(), (resource.clone(), Owner::NOBODY));
         }
         let pages = Pages::new(&contents.features, sdk, site, &id);
         let no_such_asset = Resource::builder(
@@ -151,24 +150,27 @@ impl Snapshot {
 }
 
 fn owner_of(owners: &BTreeMap<FeatureId, Owner>, id: &FeatureId) -> Owner {
-    owners.get(id).copied().unwrap_or(Owner::OTHERS)
+    owners.get(id).copied().unwrap_or(Owner::NOBODY)
 }
 
 impl Lookup for Snapshot {
     fn lookup(&self, path: &str) -> Answer<'_> {
         if path == "/" {
-            return Answer::Resource(&self.root);
+            return Answer::Resource(&self.root, Owner::NOBODY);
         }
         if !path.starts_with("/_") {
-            return Answer::Resource(self.routes.find(path).unwrap_or(&self.no_such_page));
+            return match self.routes.find(path) {
+                Some((page, owner)) => Answer::Resource(page, owner),
+                None => Answer::Resource(&self.no_such_page, Owner::NOBODY),
+            };
         }
-        if let Some(asset) = self.assets.get(path) {
-            return Answer::Resource(asset);
+        if let Some((asset, owner)) = self.assets.get(path) {
+            return Answer::Resource(asset, *owner);
         }
         let hashed = ["/_assets/", "/_shared/", "/_sdk/"];
         if hashed.iter().any(|prefix| path.starts_with(prefix)) {
             // Never the shell: a page that runs an old chunk's name as HTML would fail in the browser.
-            Answer::Resource(&self.no_such_asset)
+            Answer::Resource(&self.no_such_asset, Owner::NOBODY)
         } else if path == "/_ready" {
             Answer::Probe
         } else {

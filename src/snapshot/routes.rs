@@ -14,7 +14,7 @@ use crate::snapshot::ByPath;
 /// Prefix → shell. The longest prefix wins its subtree (contract §6).
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    pages: ByPath<Box<str>, Resource>,
+    pages: ByPath<Box<str>, (Resource, Owner)>,
     /// Bytes of the longest prefix.
     longest: usize,
 }
@@ -41,27 +41,61 @@ impl RouteTable {
                 },
                 None => pages.nothing_to_serve(state)?,
             };
-            page.set_owner(owner_of(owners, &state.id));
             table.longest = table.longest.max(prefix.len());
-            table.pages.insert(prefix.into(), page);
+            table.pages.insert(prefix.into(), (page, owner_of(owners, &state.id)));
         }
         Ok(table)
     }
 
-    /// The page of the longest prefix that `path` lies under.
-    pub fn find(&self, path: &str) -> Option<&Resource> {
-        let mut prefix = path.trim_end_matches('/');
-        loop {
-            // What is longer than any prefix is not worth a lookup: a client can send thousands of slashes.
-            if prefix.len() <= self.longest
-                && let Some(page) = self.pages.get(prefix)
-            {
-                return Some(page);
+    /// The page of the longest prefix that `path` lies under, and whose it is.
+    pub fn find(&self, path: &str) -> Option<(&Resource, Owner)> {
+        // What is longer than any prefix is not looked up: a client can send thousands of slashes.
+        let mut prefix = match path.as_bytes().get(..=self.longest) {
+            Some(reach) => path.get(..reach.iter().rposition(|&byte| byte == b'/')?)?,
+            None => path,
+        };
+        while !prefix.is_empty() {
+            if let Some((page, owner)) = self.pages.get(prefix) {
+                return Some((page, *owner));
             }
             prefix = &prefix[..prefix.rfind('/')?];
-            if prefix.is_empty() {
-                return None;
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use proptest::collection::{btree_set, vec};
+
+    use super::*;
+    use crate::http::CachePolicy;
+
+    proptest::proptest! {
+        #[test]
+        fn the_longest_prefix_wins_its_subtree(
+            prefixes in btree_set("(/[ab]{1,3}){1,3}", 0..6),
+            segments in vec("[ab]{0,3}", 1..12),
+        ) {
+            let mut table = RouteTable::default();
+            for (prefix, number) in prefixes.iter().zip(1..) {
+                let page = Resource::builder(StatusCode::OK, "text/html", CachePolicy::Revalidate);
+                let page = page.identity(prefix.clone(), None).build().unwrap();
+                table.longest = table.longest.max(prefix.len());
+                table.pages.insert(prefix.as_str().into(), (page, Owner::numbered(number)));
             }
+            let path = format!("/{}", segments.join("/"));
+            let lies_below = |prefix: &&String| {
+                path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            let expected = prefixes.iter().zip(1..).filter(|(prefix, _)| lies_below(prefix));
+            let expected = expected.max_by_key(|(prefix, _)| prefix.len());
+            let found = table.find(&path).map(|(page, owner)| {
+                (String::from_utf8_lossy(page.representations()[0].body()).into_owned(), owner)
+            });
+            let expected = expected.map(|(prefix, number)| (prefix.clone(), Owner::numbered(number)));
+            proptest::prop_assert_eq!(found, expected, "{}", path);
         }
     }
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use pilar_host::edge::{
-    Answer, BodySender, DriverChoice, Edge, EdgeOptions, Limits, Listeners, Lookup, Peer,
+    Answer, BodySender, DriverChoice, Edge, EdgeOptions, Limits, Listeners, Lookup, Owner, Peer,
     ServiceCall,
 };
 use pilar_host::http::{Body as ResourceBody, CachePolicy, Encoding, Resource};
@@ -62,7 +62,8 @@ impl Lookup for Site {
         if path.starts_with("/service/") {
             return Answer::Service;
         }
-        Answer::Resource(self.0.get(path).unwrap_or_else(|| &self.0["missing"]))
+        let resource = self.0.get(path).unwrap_or_else(|| &self.0["missing"]);
+        Answer::Resource(resource, Owner::NOBODY)
     }
 }
 

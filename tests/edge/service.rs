@@ -157,6 +157,7 @@ fn a_client_that_asks_before_it_sends_is_told_to_go_on() {
             client.reply("POST").text(),
             "POST /service/echo [content-length=5 host=test] hello"
         );
+        assert_eq!(server.edge().meter().counts().responses, [1, 0, 0, 0]);
     }
 }
 
@@ -182,7 +183,7 @@ fn a_full_service_plane_says_so_while_resources_are_served() {
             client.send(request("GET", "/service/held", &[]));
         }
         // The service plane holds one, and four wait in the channel.
-        until(|| server.edge().meter().counts().responses[4] >= 15);
+        until(|| server.edge().meter().counts().responses[3] >= 15);
         for _ in 0..20 {
             assert_eq!(Client::connect(server.addr).get("/page").text(), "<p>page");
         }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use http::StatusCode;
 use pilar_host::edge::{
-    Answer, DriverChoice, Edge, EdgeError, EdgeOptions, Listeners, Lookup, Setup,
+    Answer, DriverChoice, Edge, EdgeError, EdgeOptions, Listeners, Lookup, Owner, Setup,
 };
 use pilar_host::http::{CachePolicy, Resource};
 use tokio::sync::mpsc;
@@ -79,7 +79,7 @@ struct Hello(Resource);
 
 impl Lookup for Hello {
     fn lookup(&self, _path: &str) -> Answer<'_> {
-        Answer::Resource(&self.0)
+        Answer::Resource(&self.0, Owner::NOBODY)
     }
 }
 

@@ -64,7 +64,7 @@ fn by_feature(view: &View<'_>) -> Markup {
     let rows: Vec<Vec<Markup>> = series
         .into_iter()
         .map(|(id, series)| {
-            let [_, ok, moved, wrong, failed] = series.by_class;
+            let [ok, moved, wrong, failed] = series.by_class;
             let minutes: Vec<u64> = series.minutes.iter().map(|minute| minute.requests).collect();
             let title = format!("Requests by the minute, {}", id.map_or("all", |id| id.as_str()));
             let mut row = vec![match id {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::catalog::Asset;
-use crate::edge::{Answer, Limits, Lookup};
+use crate::edge::{Answer, Limits, Lookup, Owner};
 use crate::snapshot::Snapshot;
 
 /// What the edge of that port answers from.
@@ -36,7 +36,7 @@ impl Door {
 impl Lookup for Door {
     fn lookup(&self, path: &str) -> Answer<'_> {
         match self.assets.iter().find(|(url, _)| **url == *path) {
-            Some((_, resource)) => Answer::Resource(resource),
+            Some((_, resource)) => Answer::Resource(resource, Owner::NOBODY),
             None => Answer::Service,
         }
     }

@@ -101,8 +101,8 @@ pub async fn keep_minutes(figures: Arc<Figures>) {
 
 impl Reading {
     fn of(meter: &Meter) -> Self {
-        let owners: BTreeMap<Owner, OwnerCounts> =
-            meter.owners().filter(|(_, counts)| *counts != OwnerCounts::default()).collect();
+        let mut owners = meter.owners();
+        owners.retain(|_, counts| *counts != OwnerCounts::default());
         let mut total = OwnerCounts::default();
         owners.values().for_each(|counts| total.add(counts));
         // What the service plane answered has no owner.
@@ -138,7 +138,7 @@ fn series(ever: &OwnerCounts, minutes: &[OwnerCounts]) -> Series {
             .map(|counts| Minute {
                 requests: counts.responses.iter().sum(),
                 bytes: counts.bytes,
-                errors: counts.responses[4],
+                errors: counts.responses.last().copied().unwrap_or_default(),
                 p50: quantile(&counts.latency, 50),
                 p99: quantile(&counts.latency, 99),
             })

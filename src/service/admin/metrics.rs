@@ -1,7 +1,6 @@
 //! `/_admin/metrics` in the OpenMetrics text format. Everything is read when it is asked for; counting costs the
 //! edge nothing more. `docs/operations.md` lists what there is.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,13 +19,13 @@ use super::pages::loader;
 use crate::admin::LoaderStatus;
 use crate::catalog::Standing;
 use crate::control::Tally;
-use crate::edge::{Counts, Owner, OwnerCounts};
+use crate::edge::{CLASSES, Counts, Owner, OwnerCounts};
 use crate::service::reply::{RequestId, error};
 use crate::snapshot::Snapshot;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+const CLASS_NAMES: [&str; CLASSES] = ["2xx", "3xx", "4xx", "5xx"];
 
 const STANDINGS: [Standing; 5] = [
     Standing::AsReleased,
@@ -42,7 +41,7 @@ pub(super) async fn metrics(
     Extension(snapshot): Extension<Arc<Snapshot>>,
 ) -> Response {
     let meter = admin.parts.figures.meter();
-    let counted: BTreeMap<Owner, OwnerCounts> = meter.owners().collect();
+    let counted = meter.owners();
     let of_owner = |owner: &Owner| counted.get(owner).copied().unwrap_or_default();
     let features = snapshot.owners().iter().map(|(id, owner)| (id.to_string(), of_owner(owner)));
     let scrape = Scrape {
@@ -238,8 +237,8 @@ fn feature(id: &str) -> Labels {
     vec![("feature", id.to_owned())]
 }
 
-fn classes(counts: &[u64; 5]) -> impl Iterator<Item = (Labels, u64)> {
-    CLASSES
+fn classes(counts: &[u64; CLASSES]) -> impl Iterator<Item = (Labels, u64)> {
+    CLASS_NAMES
         .into_iter()
         .zip(*counts)
         .map(|(class, count)| (vec![("class", class.to_owned())], count))
