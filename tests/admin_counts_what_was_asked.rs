@@ -152,6 +152,20 @@ fn what_serves_and_what_was_refused_is_among_the_metrics() {
 }
 
 #[test]
+fn a_limit_that_somebody_came_up_against_is_named() {
+    let host = guarded(&Tree::new()).start();
+    assert_eq!(host.get(&format!("/{}", "long".repeat(3000))).status, 414);
+    let samples = scrape(&host);
+    let limits = samples.iter().filter(|one| one[0] == "pilar_limits_reached_total");
+    let reached: Vec<&Value> = limits.filter(|one| one[2] != 0.0).collect();
+    assert_eq!(reached.len(), 1, "{samples:?}");
+    assert_eq!(
+        (&reached[0][1]["limit"], reached[0][2].as_f64()),
+        (&"request_line_bytes".into(), Some(1.0))
+    );
+}
+
+#[test]
 fn each_of_three_hundred_features_has_counts_of_its_own() {
     let tree = Tree::new();
     let name = |number: usize| format!("f{number}");

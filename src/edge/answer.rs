@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::connection::Connection;
+use super::limits::Limit;
 use super::refusal::Refusal;
 use super::reply::{Asked, ENOUGH_TO_SEND};
 use super::service::{self, Call};
@@ -189,7 +190,13 @@ impl<S: Lookup> Connection<S> {
             {
                 self.unwanted = length;
             }
-            BodyLength::Bytes(_) | BodyLength::Chunked => self.after = After::Linger,
+            BodyLength::Bytes(length) => {
+                if length > self.worker.limits.unwanted_body_bytes {
+                    self.worker.counters.reached(Limit::UnwantedBodyBytes);
+                }
+                self.after = After::Linger;
+            }
+            BodyLength::Chunked => self.after = After::Linger,
         }
     }
 
@@ -225,7 +232,8 @@ impl<S: Lookup> Connection<S> {
         let chunks = self.chunks.take();
         let body = match (head.body, &chunks) {
             (BodyLength::Bytes(length), _) if length > self.worker.limits.service_body_bytes => {
-                self.begin_answer(head);
+                // Which ends the connection, so what comes of the body is not told apart.
+                self.count_answer(head);
                 self.refuse(Refusal::BodyTooLong, asked);
                 return Outcome::Answered;
             }

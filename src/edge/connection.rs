@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::answer::{After, ChunkedBody, Next};
 use super::buffers::Buffers;
+use super::limits::Limit;
 use super::refusal::Refusal;
 use super::reply::Asked;
 use super::socket::{self, Socket};
@@ -231,7 +232,7 @@ impl<S: Lookup> Connection<S> {
         if self.open.requests >= self.worker.limits.requests_per_connection
             && self.after == After::Continue
         {
-            self.worker.counters.connections_used_up.add(1);
+            self.worker.counters.reached(Limit::RequestsPerConnection);
             // The client may be sending another request already, so it is let finish.
             self.after = After::Linger;
         }
@@ -309,6 +310,7 @@ impl<S: Lookup> Connection<S> {
                 _ => return,
             }
         }
+        self.worker.counters.reached(Limit::Linger);
     }
 
     /// Bytes that a refused client may still send before it is cut off.

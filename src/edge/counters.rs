@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::limits::Limit;
 use super::owners::{Owner, OwnerCounts, Owners};
 
 /// Totals over all workers since the start; `connections_open` is the present number.
@@ -20,20 +21,16 @@ pub struct Counts {
     pub connections_open: u64,
     /// Connections that were ever accepted.
     pub connections_accepted: u64,
-    /// Connections that were closed at once, over the limit per worker.
-    pub connections_refused: u64,
-    /// Connections that were closed at once, over the limit per client address.
-    pub clients_refused: u64,
-    /// Connections that were closed after as many requests as one may have.
-    pub connections_used_up: u64,
     /// Times that the kernel could give no connection, mostly for want of file descriptors.
     pub accept_failures: u64,
-    /// Connections that were closed because something took too long, slow readers included.
-    pub timeouts: u64,
-    /// Connections that were reset because the client took its reply too slowly.
-    pub slow_readers: u64,
-    /// Requests that the service plane had no room for.
-    pub service_refused: u64,
+    limits: [u64; Limit::ALL.len()],
+}
+
+impl Counts {
+    /// How often clients came up against this limit.
+    pub fn reached(&self, limit: Limit) -> u64 {
+        self.limits.get(limit as usize).copied().unwrap_or_default()
+    }
 }
 
 /// One counter of one worker.
@@ -84,13 +81,8 @@ pub(super) struct WorkerCounters {
     pub(super) bytes_out: Counter,
     pub(super) connections_open: Counter,
     pub(super) connections_accepted: Counter,
-    pub(super) connections_refused: Counter,
-    pub(super) clients_refused: Counter,
-    pub(super) connections_used_up: Counter,
     pub(super) accept_failures: Counter,
-    pub(super) timeouts: Counter,
-    pub(super) slow_readers: Counter,
-    pub(super) service_refused: Counter,
+    limits: [Counter; Limit::ALL.len()],
     pub(super) owners: Owners,
 }
 
@@ -122,6 +114,13 @@ impl Meter {
 }
 
 impl WorkerCounters {
+    /// Counts that a client came up against this limit.
+    pub(super) fn reached(&self, limit: Limit) {
+        if let Some(counter) = self.limits.get(limit as usize) {
+            counter.add(1);
+        }
+    }
+
     /// Adds this worker's numbers to a total.
     fn add_to(&self, total: &mut Counts) {
         total.requests += self.requests.get();
@@ -129,12 +128,9 @@ impl WorkerCounters {
         total.bytes_out += self.bytes_out.get();
         total.connections_open += self.connections_open.get();
         total.connections_accepted += self.connections_accepted.get();
-        total.connections_refused += self.connections_refused.get();
-        total.clients_refused += self.clients_refused.get();
-        total.connections_used_up += self.connections_used_up.get();
         total.accept_failures += self.accept_failures.get();
-        total.timeouts += self.timeouts.get();
-        total.slow_readers += self.slow_readers.get();
-        total.service_refused += self.service_refused.get();
+        for (sum, counter) in total.limits.iter_mut().zip(&self.limits) {
+            *sum += counter.get();
+        }
     }
 }

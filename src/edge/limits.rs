@@ -66,6 +66,84 @@ pub struct Limits {
     pub finish_timeout: Duration,
 }
 
+/// What of the [`Limits`] a client came up against, for counting. `finish_timeout` is none of them: what it cuts off is
+/// what [`Edge::drain`](super::Edge::drain) returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// [`HeadLimits::request_line_bytes`]
+    RequestLineBytes,
+    /// [`HeadLimits::head_bytes`]
+    HeadBytes,
+    /// [`HeadLimits::headers`]
+    Headers,
+    /// [`Limits::service_body_bytes`]
+    BodyBytes,
+    /// [`Limits::unwanted_body_bytes`]
+    UnwantedBodyBytes,
+    /// [`Limits::connections_per_worker`]
+    Connections,
+    /// [`Limits::connections_per_ip`]
+    ConnectionsPerClient,
+    /// [`Limits::requests_per_connection`]
+    RequestsPerConnection,
+    /// [`Limits::service_calls`]
+    ServiceCalls,
+    /// [`Limits::head_timeout`]
+    HeadTime,
+    /// [`Limits::body_timeout`]
+    BodyTime,
+    /// [`Limits::idle_timeout`]
+    IdleTime,
+    /// [`Limits::min_send_rate`]
+    SendRate,
+    /// [`Limits::service_timeout`]
+    ServiceTime,
+    /// [`Limits::linger_timeout`], or more bytes meanwhile than are swallowed.
+    Linger,
+}
+
+impl Limit {
+    /// All of them, each at the place of its number.
+    pub const ALL: [Limit; 15] = [
+        Limit::RequestLineBytes,
+        Limit::HeadBytes,
+        Limit::Headers,
+        Limit::BodyBytes,
+        Limit::UnwantedBodyBytes,
+        Limit::Connections,
+        Limit::ConnectionsPerClient,
+        Limit::RequestsPerConnection,
+        Limit::ServiceCalls,
+        Limit::HeadTime,
+        Limit::BodyTime,
+        Limit::IdleTime,
+        Limit::SendRate,
+        Limit::ServiceTime,
+        Limit::Linger,
+    ];
+
+    /// Its name among the metrics (`docs/operations.md`).
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::RequestLineBytes => "request_line_bytes",
+            Limit::HeadBytes => "head_bytes",
+            Limit::Headers => "headers",
+            Limit::BodyBytes => "body_bytes",
+            Limit::UnwantedBodyBytes => "unwanted_body_bytes",
+            Limit::Connections => "connections",
+            Limit::ConnectionsPerClient => "connections_per_client",
+            Limit::RequestsPerConnection => "requests_per_connection",
+            Limit::ServiceCalls => "service_calls",
+            Limit::HeadTime => "head_time",
+            Limit::BodyTime => "body_time",
+            Limit::IdleTime => "idle_time",
+            Limit::SendRate => "send_rate",
+            Limit::ServiceTime => "service_time",
+            Limit::Linger => "linger",
+        }
+    }
+}
+
 impl Limits {
     /// Places at the service plane that only [`Answer::Probe`](super::Answer::Probe) can take.
     const PROBES: usize = 8;
@@ -106,6 +184,22 @@ impl Default for Limits {
             service_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(2),
             finish_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_its_place_and_its_line_in_the_docs() {
+        let docs = include_str!("../../docs/operations.md");
+        for (place, limit) in Limit::ALL.into_iter().enumerate() {
+            assert_eq!(limit as usize, place);
+            let rows = docs.lines().filter(|line| line.starts_with("| `"));
+            let named = rows.filter(|line| line.contains(&format!("`{}`", limit.name()))).count();
+            assert_eq!(named, 1, "{}", limit.name());
         }
     }
 }

@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, watch as tokio_watch};
 
 pub use counters::{CLASSES, Counts, Meter};
 pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
-pub use limits::Limits;
+pub use limits::{Limit, Limits};
 pub use listen::{BindError, Listeners};
 pub use owners::{LATENCY_STEPS, Owner, OwnerCounts, latency_bound};
 pub use sender::{BodySender, COPY_COSTS_MORE};

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::limits::Limit;
 use crate::http::{ChunkedError, HeadError, PathError};
 
 /// What a resource can be asked, with its line end.
@@ -61,6 +62,21 @@ impl Refusal {
             Refusal::ServiceBusy | Refusal::ServiceGone | Refusal::TooManyConnections => 503,
             Refusal::ServiceTimeout => 504,
         }
+    }
+
+    /// The limit that the client came up against, if it is one that is noticed here; those on time are noticed, and
+    /// counted, by the sweep.
+    pub(super) fn limit(self) -> Option<Limit> {
+        Some(match self {
+            Refusal::Head(HeadError::RequestLineTooLong) => Limit::RequestLineBytes,
+            Refusal::Head(HeadError::TooLong) => Limit::HeadBytes,
+            Refusal::Head(HeadError::TooManyHeaders) => Limit::Headers,
+            Refusal::BodyTooLong | Refusal::Chunked(ChunkedError::TooLong) => Limit::BodyBytes,
+            Refusal::ServiceBusy => Limit::ServiceCalls,
+            Refusal::TooManyConnections => Limit::Connections,
+            Refusal::TooManyOfOneClient => Limit::ConnectionsPerClient,
+            _ => return None,
+        })
     }
 
     /// Appends the reply. `last_headers` appends the complete lines that depend on the resource, the

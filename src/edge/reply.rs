@@ -150,6 +150,9 @@ impl<S: Lookup> Connection<S> {
         if refusal.closes() {
             self.after = After::Linger;
         }
+        if let Some(limit) = refusal.limit() {
+            self.worker.counters.reached(limit);
+        }
         self.begin_head(refusal.status());
         let connection: &[u8] = match (self.after, asked.is_http_1_0) {
             (After::Continue, false) => b"",

@@ -61,17 +61,13 @@ pub(super) fn call<S>(
     is_probe: bool,
 ) -> Result<Call<S>, Refusal> {
     let request = assemble(head, path, body, peer).map_err(Refusal::Head)?;
-    let busy = || {
-        worker.counters.service_refused.add(1);
-        Refusal::ServiceBusy
-    };
     if !worker.limits.may_call(worker.calls.get(), worker.service.capacity(), is_probe) {
-        return Err(busy());
+        return Err(Refusal::ServiceBusy);
     }
     let (sender, reply) = oneshot::channel();
     let call = ServiceCall { request, snapshot: Arc::clone(snapshot), reply: sender };
     worker.service.try_send(call).map_err(|error| match error {
-        mpsc::error::TrySendError::Full(_) => busy(),
+        mpsc::error::TrySendError::Full(_) => Refusal::ServiceBusy,
         mpsc::error::TrySendError::Closed(_) => Refusal::ServiceGone,
     })?;
     worker.calls.set(worker.calls.get() + 1);

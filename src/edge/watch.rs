@@ -17,7 +17,7 @@ use monoio::io::{CancelHandle, Canceller};
 
 use super::clock::Clock;
 use super::counters::WorkerCounters;
-use super::limits::Limits;
+use super::limits::{Limit, Limits};
 use super::socket;
 
 /// What a connection is doing.
@@ -44,15 +44,6 @@ pub(super) enum Idle {
     AfterAnswer,
     /// All of them.
     Any,
-}
-
-/// What the sweep found of one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    InTime,
-    Late,
-    /// Late, because the client does not take what is sent.
-    TooSlow,
 }
 
 /// How a wait for the service plane ended.
@@ -193,17 +184,17 @@ impl Watch {
         self.since.set(self.clock.now());
     }
 
-    /// Ends what has taken too long.
-    fn check(&self, limits: &Limits, last_sweep: u64) -> Verdict {
+    /// Ends what has taken too long, and returns what it was.
+    fn check(&self, limits: &Limits, last_sweep: u64) -> Option<Limit> {
         let activity = self.activity.get();
-        let allowed = match activity {
-            Activity::Idle => limits.idle_timeout,
-            Activity::ReadingHead => limits.head_timeout,
-            Activity::ReadingBody => limits.body_timeout,
+        let (allowed, limit) = match activity {
+            Activity::Idle => (limits.idle_timeout, Limit::IdleTime),
+            Activity::ReadingHead => (limits.head_timeout, Limit::HeadTime),
+            Activity::ReadingBody => (limits.body_timeout, Limit::BodyTime),
             Activity::Sending => return self.check_rate(limits),
-            Activity::Calling => limits.service_timeout,
-            Activity::Streaming => return Verdict::InTime,
-            Activity::Lingering => limits.linger_timeout,
+            Activity::Calling => (limits.service_timeout, Limit::ServiceTime),
+            Activity::Streaming => return None,
+            Activity::Lingering => (limits.linger_timeout, Limit::Linger),
         };
         if !self.is_over(allowed) {
             // Only whoever has been idle from one sweep to the next gives its buffer back; a busy
@@ -211,7 +202,7 @@ impl Watch {
             if activity == Activity::Idle && self.since.get() < last_sweep {
                 self.read.take().map(Canceller::cancel);
             }
-            return Verdict::InTime;
+            return None;
         }
         match activity {
             Activity::Idle => socket::shut_down(self, Shutdown::Read),
@@ -228,19 +219,19 @@ impl Watch {
         }
         // Whoever was told once gets as long again to react before it is told again.
         self.since.set(self.clock.now());
-        if activity == Activity::Lingering { Verdict::InTime } else { Verdict::Late }
+        Some(limit)
     }
 
     /// Resets a connection whose client takes its reply too slowly. The kernel is asked only for those
     /// that are still sending when a sweep comes by.
-    fn check_rate(&self, limits: &Limits) -> Verdict {
+    fn check_rate(&self, limits: &Limits) -> Option<Limit> {
         let taken = || self.sent.get().wrapping_sub(socket::untaken(self));
         let Some(before) = self.taken.get() else {
             self.taken.set(Some(taken()));
-            return Verdict::InTime;
+            return None;
         };
         if !self.is_over(limits.send_window) {
-            return Verdict::InTime;
+            return None;
         }
         let now = taken();
         // What a unix socket has not delivered is counted with its overhead, so the difference can be negative.
@@ -248,10 +239,10 @@ impl Watch {
         self.taken.set(Some(now));
         self.since.set(self.clock.now());
         if u64::try_from(progress).is_ok_and(|progress| progress >= limits.least_in_window()) {
-            return Verdict::InTime;
+            return None;
         }
         socket::reset(self);
-        Verdict::TooSlow
+        Some(Limit::SendRate)
     }
 
     fn is_over(&self, allowed: Duration) -> bool {
@@ -333,12 +324,9 @@ impl Registry {
 
     /// Ends what has taken too long and counts it. `last_sweep` is the time of the sweep before.
     pub(super) fn sweep(&self, limits: &Limits, last_sweep: u64, counters: &WorkerCounters) {
-        self.each(|watch| match watch.check(limits, last_sweep) {
-            Verdict::InTime => {}
-            Verdict::Late => counters.timeouts.add(1),
-            Verdict::TooSlow => {
-                counters.timeouts.add(1);
-                counters.slow_readers.add(1);
+        self.each(|watch| {
+            if let Some(limit) = watch.check(limits, last_sweep) {
+                counters.reached(limit);
             }
         });
     }

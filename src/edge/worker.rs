@@ -197,11 +197,9 @@ impl<S: Lookup> Worker<S> {
     /// Serves a connection that was accepted.
     pub(super) fn open(self: &Rc<Self>, socket: SystemSocket, peer: Peer) {
         if self.registry.len() >= self.limits.connections_per_worker {
-            self.counters.connections_refused.add(1);
             return self.turn_away(&socket, Refusal::TooManyConnections);
         }
         if self.clients.as_ref().is_some_and(|clients| !clients.admit(peer)) {
-            self.counters.clients_refused.add(1);
             return self.turn_away(&socket, Refusal::TooManyOfOneClient);
         }
         self.counters.connections_accepted.add(1);
@@ -214,6 +212,7 @@ impl<S: Lookup> Worker<S> {
 
     fn turn_away(&self, socket: &SystemSocket, refusal: Refusal) {
         self.counters.responses.count(refusal.status());
+        refusal.limit().into_iter().for_each(|limit| self.counters.reached(limit));
         let mut reply = Vec::new();
         let last_headers = |out: &mut Vec<u8>| {
             self.clock.with_date_line(|date| out.extend_from_slice(date));

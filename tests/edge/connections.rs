@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use pilar_host::edge::Limits;
+use pilar_host::edge::{Limit, Limits};
 
 use super::client::{Client, request};
 use super::server::{SETUPS, Server, large_body};
@@ -182,7 +182,7 @@ fn one_connection_too_many_is_told_so_and_the_others_are_served() {
         assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
         assert!(third.is_closed());
         assert_eq!(first.get("/page").status, 200);
-        assert_eq!(server.edge().meter().counts().connections_refused, 1);
+        assert_eq!(server.edge().meter().counts().reached(Limit::Connections), 1);
         drop(second);
         until(|| server.edge().meter().counts().connections_open == 1);
         assert_eq!(Client::connect(server.addr).get("/page").status, 200);

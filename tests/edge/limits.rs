@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use pilar_host::edge::Limits;
+use pilar_host::edge::{Limit, Limits};
 use socket2::{Domain, Socket, Type};
 
 use super::client::{Client, request};
@@ -17,6 +17,100 @@ fn connect_from(source: [u8; 4], server: SocketAddr) -> Client {
     socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
     socket.connect(&server.into()).unwrap();
     Client::over(TcpStream::from(socket))
+}
+
+const SHORT: Duration = Duration::from_millis(60);
+
+/// Limits, and what brings a client up against one of them.
+fn ways_to_reach(limit: Limit) -> (Limits, fn(&Server) -> Vec<Client>) {
+    let limits = Limits::default();
+    match limit {
+        Limit::RequestLineBytes => (limits, |server| {
+            vec![sent(server, request("GET", &format!("/{}", "a".repeat(9000)), &[]), 414)]
+        }),
+        Limit::HeadBytes => (limits, |server| {
+            let line = format!("x: {}", "a".repeat(17_000));
+            vec![sent(server, request("GET", "/page", &[&line]), 431)]
+        }),
+        Limit::Headers => {
+            (limits, |server| vec![sent(server, request("GET", "/page", &["x: y"; 64]), 431)])
+        }
+        Limit::BodyBytes => (limits, |server| {
+            vec![sent(server, request("POST", "/service/echo", &["content-length: 65537"]), 413)]
+        }),
+        Limit::UnwantedBodyBytes => (limits, |server| {
+            vec![sent(server, request("POST", "/page", &["content-length: 65537"]), 405)]
+        }),
+        Limit::Connections => (Limits { connections_per_worker: 1, ..limits }, |server| {
+            vec![sent(server, request("GET", "/page", &[]), 200), sent(server, "", 503)]
+        }),
+        Limit::ConnectionsPerClient => {
+            (Limits { connections_per_ip: Some(1), ..limits }, |server| {
+                vec![sent(server, request("GET", "/page", &[]), 200), sent(server, "", 429)]
+            })
+        }
+        Limit::RequestsPerConnection => {
+            (Limits { requests_per_connection: 1, ..limits }, |server| {
+                vec![sent(server, request("GET", "/page", &[]), 200)]
+            })
+        }
+        Limit::ServiceCalls => (Limits { service_calls: 0, ..limits }, |server| {
+            vec![sent(server, request("GET", "/service/echo", &[]), 503)]
+        }),
+        Limit::HeadTime => (Limits { head_timeout: SHORT, ..limits }, |server| {
+            vec![sent(server, "GET /page", 408)]
+        }),
+        Limit::BodyTime => (Limits { body_timeout: SHORT, ..limits }, |server| {
+            vec![sent(server, request("POST", "/service/echo", &["content-length: 9"]), 408)]
+        }),
+        Limit::IdleTime => (Limits { idle_timeout: SHORT, ..limits }, |server| {
+            vec![sent(server, request("GET", "/page", &[]), 200)]
+        }),
+        Limit::SendRate => (Limits { send_window: SHORT, ..limits }, |server| {
+            let mut client = Client::connect(server.addr);
+            client.send(request("GET", "/large", &[]).repeat(4));
+            vec![client]
+        }),
+        Limit::ServiceTime => (Limits { service_timeout: SHORT, ..limits }, |server| {
+            vec![sent(server, request("GET", "/service/gated", &[]), 504)]
+        }),
+        Limit::Linger => (Limits { linger_timeout: SHORT, ..limits }, |server| {
+            vec![sent(server, "nonsense\r\n\r\n", 400)]
+        }),
+    }
+}
+
+/// A client that sent this, got a reply with this status, and stays.
+fn sent(server: &Server, bytes: impl AsRef<[u8]>, status: u16) -> Client {
+    let mut client = Client::connect(server.addr);
+    client.send(bytes);
+    assert_eq!(client.reply("GET").status, status);
+    client
+}
+
+#[test]
+fn each_limit_moves_its_own_counter_and_no_other() {
+    thread::scope(|scope| {
+        for (driver, _) in [SETUPS[0], SETUPS[2]] {
+            for limit in Limit::ALL {
+                scope.spawn(move || {
+                    let (limits, reach) = ways_to_reach(limit);
+                    let server = Server::with_limits((driver, 1), limits);
+                    let counts = || server.edge().meter().counts();
+                    let clients = reach(&server);
+                    until(|| counts().reached(limit) > 0);
+                    drop(clients);
+                    until(|| counts().connections_open == 0);
+                    let reached: Vec<(Limit, u64)> = Limit::ALL
+                        .map(|limit| (limit, counts().reached(limit)))
+                        .into_iter()
+                        .filter(|(_, count)| *count > 0)
+                        .collect();
+                    assert_eq!(reached, [(limit, 1)], "{driver:?}");
+                });
+            }
+        }
+    });
 }
 
 #[test]
@@ -34,8 +128,6 @@ fn one_client_cannot_take_all_connections() {
         assert_eq!((reply.status, reply.header("connection")), (429, Some("close")), "{setup:?}");
         assert_eq!(reply.header("retry-after"), Some("1"));
         assert!(refused.is_closed());
-        let counts = server.edge().meter().counts();
-        assert_eq!((counts.clients_refused, counts.connections_refused), (1, 0));
         assert_eq!(connect_from([127, 0, 0, 2], server.addr).get("/page").status, 200);
         drop(held.pop());
         until(|| server.edge().meter().counts().connections_open == 1);
@@ -59,7 +151,6 @@ fn a_connection_ends_politely_with_its_last_request() {
         assert_eq!((last.status, last.header("connection")), (200, Some("close")));
         assert!(last.body == large_body());
         assert!(client.is_closed());
-        assert_eq!(server.edge().meter().counts().connections_used_up, 1);
         assert_eq!(Client::connect(server.addr).get("/page").status, 200);
     }
 }
@@ -80,11 +171,10 @@ fn a_client_that_takes_a_byte_now_and_then_does_not_hold_a_reply() {
         // Ends only because the server ends it.
         until(|| {
             client.try_take_one();
-            server.edge().meter().counts().slow_readers == 1
+            server.edge().meter().counts().reached(Limit::SendRate) == 1
         });
         assert!(client.rest().is_err(), "a reply cut off must not end like a whole one");
-        let counts = server.edge().meter().counts();
-        assert_eq!((counts.timeouts, counts.connections_open), (1, 0), "{setup:?}");
+        assert_eq!(server.edge().meter().counts().connections_open, 0, "{setup:?}");
     }
 }
 
@@ -112,7 +202,7 @@ fn a_slow_client_that_goes_on_taking_gets_a_large_body_whole() {
                 let rest = large_body().len() - body.len();
                 body.extend(client.take(rest));
                 assert!(body == large_body(), "{setup:?}");
-                assert_eq!(server.edge().meter().counts().slow_readers, 0);
+                assert_eq!(server.edge().meter().counts().reached(Limit::SendRate), 0);
             });
         }
     });

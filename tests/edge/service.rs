@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pilar_host::edge::Limits;
+use pilar_host::edge::{Limit, Limits};
 
 use super::client::{Client, Reply, request};
 use super::connections::until;
@@ -199,7 +199,7 @@ fn a_full_service_plane_says_so_while_resources_are_served() {
             }
         }
         assert!((4..=5).contains(&answered), "{answered} were answered");
-        assert_eq!(server.edge().meter().counts().service_refused, 20 - answered);
+        assert_eq!(server.edge().meter().counts().reached(Limit::ServiceCalls), 20 - answered);
         for client in &mut clients {
             assert_eq!(client.get("/service/gated").text(), "through the gate");
         }
@@ -230,6 +230,6 @@ fn a_call_that_takes_too_long_is_given_up() {
             assert_eq!(status, 504);
         }
         assert_eq!(client.get("/page").status, 200);
-        assert_eq!(server.edge().meter().counts().timeouts, 2);
+        assert_eq!(server.edge().meter().counts().reached(Limit::ServiceTime), 2);
     }
 }

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use pilar_host::edge::{Counts, Limits};
+use pilar_host::edge::{Limit, Limits};
 
 use super::client::{Client, request};
 use super::connections::until;
@@ -37,7 +37,7 @@ fn trickling_bytes_gain_a_head_no_time() {
         // Ends only because the server ends it.
         until(|| {
             client.try_send(b"y");
-            server.edge().meter().counts().timeouts == 1
+            server.edge().meter().counts().reached(Limit::HeadTime) == 1
         });
         assert_eq!(client.reply("GET").status, 408);
     }
@@ -117,8 +117,8 @@ fn a_client_that_does_not_read_is_cut_off() {
         let requests = request("GET", "/medium", &[]).repeat(50);
         until(|| {
             many.try_send(requests.as_bytes());
-            let Counts { timeouts, connections_open, .. } = server.edge().meter().counts();
-            timeouts >= 2 && connections_open == 0
+            let counts = server.edge().meter().counts();
+            counts.reached(Limit::SendRate) == 2 && counts.connections_open == 0
         });
         assert!(large.rest().is_err(), "a reply cut off must not end like a whole one");
         assert_eq!(Client::connect(server.addr).get("/page").status, 200);

@@ -19,7 +19,7 @@ use super::pages::loader;
 use crate::admin::LoaderStatus;
 use crate::catalog::Standing;
 use crate::control::Tally;
-use crate::edge::{CLASSES, Counts, Owner, OwnerCounts};
+use crate::edge::{CLASSES, Counts, Limit, Owner, OwnerCounts};
 use crate::service::reply::{RequestId, error};
 use crate::snapshot::Snapshot;
 
@@ -123,26 +123,11 @@ impl Scrape {
         page.gauge("connections_open", "Connections that are open.", None, [(vec![], open)])?;
         let accepted = one(counts.connections_accepted);
         page.counter("connections_accepted", "Connections that were accepted.", None, accepted)?;
-        let closed = [
-            ("worker_limit", counts.connections_refused),
-            ("client_limit", counts.clients_refused),
-            ("used_up", counts.connections_used_up),
-            ("timeout", counts.timeouts),
-            ("slow_reader", counts.slow_readers),
-        ];
-        let closed = closed.map(|(reason, count)| (vec![("reason", reason.to_owned())], count));
-        let help =
-            "Connections that the host ended over a limit. A slow reader is a timeout as well.";
-        page.counter("connections_limited", help, None, closed)?;
         let failures = one(counts.accept_failures);
         page.counter("accept_failures", "Times that no connection could be had.", None, failures)?;
-        let refused = one(counts.service_refused);
-        page.counter(
-            "service_refused",
-            "Requests without room at the service plane.",
-            None,
-            refused,
-        )
+        let reached = Limit::ALL
+            .map(|limit| (vec![("limit", limit.name().to_owned())], counts.reached(limit)));
+        page.counter("limits_reached", "Times that a client came up against it.", None, reached)
     }
 
     fn traffic(&self, page: &mut Page<'_>) -> fmt::Result {
