@@ -43,7 +43,8 @@ pub struct Limits {
     /// Requests that may wait for the service plane, and that one worker may have there at a time; one more
     /// is 503 with `retry-after`. Probes have a few places of their own beyond these.
     pub service_calls: usize,
-    /// From the first byte of a request to the end of its head; later is 408.
+    /// From the first byte of a request to the end of its head; later is 408. A new connection has as long until its
+    /// first byte, and then is closed.
     pub head_timeout: Duration,
     /// From the end of a head to the end of its body; later is 408. Both are for the whole and not for a
     /// byte, so with the bounds on their lengths they are a minimum rate of receiving as well.

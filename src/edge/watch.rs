@@ -94,8 +94,11 @@ impl Watch {
         }
     }
 
+    /// Notes that a request is waited for. Nothing is gained by empty lines, after which it is waited for as before.
     pub(super) fn idle(&self) {
-        self.begin(Activity::Idle);
+        if !matches!(self.activity.get(), Activity::Idle | Activity::ReadingHead) {
+            self.begin(Activity::Idle);
+        }
     }
 
     /// Notes the first byte of a head; later bytes gain no time.
@@ -188,6 +191,7 @@ impl Watch {
     fn check(&self, limits: &Limits, last_sweep: u64) -> Option<Limit> {
         let activity = self.activity.get();
         let (allowed, limit) = match activity {
+            Activity::Idle if !self.asked.get() => (limits.head_timeout, Limit::HeadTime),
             Activity::Idle => (limits.idle_timeout, Limit::IdleTime),
             Activity::ReadingHead => (limits.head_timeout, Limit::HeadTime),
             Activity::ReadingBody => (limits.body_timeout, Limit::BodyTime),

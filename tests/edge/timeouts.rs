@@ -62,11 +62,48 @@ fn an_idle_connection_is_closed_without_a_word() {
     for setup in SETUPS {
         let server =
             Server::with_limits(setup, Limits { idle_timeout: SHORT, ..Limits::default() });
-        let mut fresh = Client::connect(server.addr);
+        let mut client = Client::connect(server.addr);
+        client.get("/page");
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_connection_that_never_asks_has_no_longer_than_a_head() {
+    for setup in SETUPS {
+        let server =
+            Server::with_limits(setup, Limits { head_timeout: SHORT, ..Limits::default() });
+        let mut silent = Client::connect(server.addr);
         let mut used = Client::connect(server.addr);
         used.get("/page");
-        assert!(fresh.is_closed());
-        assert!(used.is_closed());
+        assert!(silent.is_closed());
+        // Whoever has asked once may think for longer.
+        assert_eq!(used.get("/page").status, 200);
+        assert_eq!(server.edge().meter().counts().reached(Limit::HeadTime), 1);
+    }
+}
+
+#[test]
+fn empty_lines_gain_no_time() {
+    for setup in SETUPS {
+        for (asks, piece) in [(false, &b"\r\n"[..]), (true, b"\r\n"), (false, b"\r"), (true, b"\r")]
+        {
+            let limits = Limits { head_timeout: SHORT, idle_timeout: SHORT, ..Limits::default() };
+            let server = Server::with_limits(setup, limits);
+            let mut client = Client::connect(server.addr);
+            if asks {
+                client.get("/page");
+            }
+            // Ends only because the server ends it.
+            until(|| {
+                client.try_send(piece);
+                if piece == b"\r" {
+                    thread::sleep(Duration::from_millis(2));
+                    client.try_send(b"\n");
+                }
+                server.edge().meter().counts().connections_open == 0
+            });
+        }
     }
 }
 
