@@ -11,6 +11,8 @@
 //!   body over 16 KiB is copied; the rest is what a growing buffer has to spare. Larger bodies are sent from where they lie.
 //! - at the service plane: a copy of the request and one part of the reply, for at most [`Limits::service_calls`]
 //!   connections of a worker.
+//! - turned away over a limit on connections: a descriptor, for at most 256 of them at a time and
+//!   [`Limits::linger_timeout`] each.
 //! - in the kernel, outside this process: the socket's buffers, up to the last numbers of `net.ipv4.tcp_rmem`
 //!   and `net.ipv4.tcp_wmem`.
 //!

@@ -17,6 +17,7 @@ mod reply;
 mod sender;
 mod service;
 mod socket;
+mod turned_away;
 mod watch;
 mod worker;
 

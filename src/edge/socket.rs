@@ -1,6 +1,7 @@
 //! The transport: all that the edge plane asks of monoio's streams, in one narrow place.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -129,6 +130,25 @@ impl AsRawFd for Socket {
 pub(super) fn send_once(socket: &SystemSocket, bytes: &[u8]) {
     // Best effort: whether or not it arrives, the connection is closed next.
     let _ = socket.send_with_flags(bytes, SEND_NOW);
+}
+
+/// Takes some of what has arrived and forgets it. Returns whether the client may still send more.
+pub(super) fn swallow(socket: &SystemSocket) -> bool {
+    let mut scratch = [MaybeUninit::uninit(); 4096];
+    // So much at a time, since whoever goes on sending is not waited for.
+    for _ in 0..4 {
+        match socket.recv_with_flags(&mut scratch, libc::MSG_DONTWAIT) {
+            Ok(0) => return false,
+            Ok(_) => {}
+            Err(error) => {
+                return matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                );
+            }
+        }
+    }
+    true
 }
 
 /// Bytes given to the kernel that the client's kernel has not acknowledged yet (`SIOCOUTQ` of tcp(7)).

@@ -24,7 +24,8 @@ use super::refusal::Refusal;
 use super::reply::{CLOSE, ENOUGH_TO_SEND};
 use super::sender::Sender;
 use super::service::ServiceCall;
-use super::socket::{self, Socket};
+use super::socket::Socket;
+use super::turned_away::TurnedAway;
 use super::watch::{Idle, Registry};
 use super::{Lookup, Peer};
 
@@ -63,6 +64,7 @@ pub(super) struct Worker<S> {
     /// Connections of each client; nothing where they are not limited.
     pub(super) clients: Option<Arc<Clients>>,
     pub(super) registry: Registry,
+    turned_away: TurnedAway,
     pub(super) inputs: Buffers,
     pub(super) outputs: Buffers,
     pub(super) path_scratch: RefCell<Vec<u8>>,
@@ -93,6 +95,7 @@ impl<S: Lookup> Worker<S> {
             counters: parts.counters,
             clients: parts.clients,
             registry: Registry::default(),
+            turned_away: TurnedAway::default(),
             path_scratch: RefCell::default(),
             calls: Cell::new(0),
             told_of_failure: Cell::new(None),
@@ -146,6 +149,7 @@ impl<S: Lookup> Worker<S> {
         self.registry.end_idle(Idle::Any);
         self.wait_until_empty(patience - for_fresh).await;
         let in_flight = self.registry.cut_all();
+        self.turned_away.let_go();
         // Their tasks only have to notice; nothing waits for the client any more.
         self.wait_until_empty(Self::NOTICE).await;
         in_flight
@@ -159,7 +163,7 @@ impl<S: Lookup> Worker<S> {
     async fn wait_until_empty(&self, patience: Duration) {
         const STEP: Duration = Duration::from_millis(5);
         let mut waited = Duration::ZERO;
-        while self.registry.len() > 0 && waited < patience {
+        while (self.registry.len() > 0 || !self.turned_away.is_empty()) && waited < patience {
             monoio::time::sleep(STEP).await;
             self.tick();
             waited += STEP;
@@ -170,6 +174,7 @@ impl<S: Lookup> Worker<S> {
         let last = self.clock.now();
         self.clock.tick();
         self.registry.sweep(&self.limits, last, &self.counters);
+        self.turned_away.sweep(self.clock.now(), self.limits.linger_timeout);
         if self.inputs.take_freed() + self.outputs.take_freed() >= Self::MANY_BUFFERS {
             (self.release_memory)();
         }
@@ -197,10 +202,10 @@ impl<S: Lookup> Worker<S> {
     /// Serves a connection that was accepted.
     pub(super) fn open(self: &Rc<Self>, socket: SystemSocket, peer: Peer) {
         if self.registry.len() >= self.limits.connections_per_worker {
-            return self.turn_away(&socket, Refusal::TooManyConnections);
+            return self.turn_away(socket, Refusal::TooManyConnections);
         }
         if self.clients.as_ref().is_some_and(|clients| !clients.admit(peer)) {
-            return self.turn_away(&socket, Refusal::TooManyOfOneClient);
+            return self.turn_away(socket, Refusal::TooManyOfOneClient);
         }
         self.counters.connections_accepted.add(1);
         match Socket::new(socket, self.on_ring) {
@@ -210,7 +215,7 @@ impl<S: Lookup> Worker<S> {
         }
     }
 
-    fn turn_away(&self, socket: &SystemSocket, refusal: Refusal) {
+    fn turn_away(&self, socket: SystemSocket, refusal: Refusal) {
         self.counters.responses.count(refusal.status());
         refusal.limit().into_iter().for_each(|limit| self.counters.reached(limit));
         let mut reply = Vec::new();
@@ -219,7 +224,7 @@ impl<S: Lookup> Worker<S> {
             out.extend_from_slice(CLOSE);
         };
         refusal.write(&mut reply, last_headers, false);
-        socket::send_once(socket, &reply);
+        self.turned_away.tell(socket, &reply, self.clock.now());
     }
 
     /// One read in so many has its time taken: enough for quantiles, and a clock is not read for each.

@@ -137,6 +137,29 @@ fn one_client_cannot_take_all_connections() {
 }
 
 #[test]
+fn a_crowd_over_the_limit_is_told_so_though_each_has_asked_already() {
+    for setup in [SETUPS[0], SETUPS[2]] {
+        let limits = Limits { connections_per_worker: 1, ..Limits::default() };
+        let server = Server::with_limits(setup, limits);
+        let mut first = Client::connect(server.addr);
+        assert_eq!(first.get("/page").status, 200);
+        let asked = |_| {
+            let mut client = Client::connect(server.addr);
+            client.try_send(request("GET", "/page", &["x: a header"; 20]).as_bytes());
+            client
+        };
+        // More than are held at a time, and none has read when the last has asked.
+        let crowd: Vec<Client> = (0..600).map(asked).collect();
+        for mut client in crowd {
+            assert_eq!(client.reply("GET").status, 503, "{setup:?}");
+            assert_eq!(client.rest().unwrap(), b"", "a reset takes the reply from whoever is slow");
+        }
+        assert_eq!(first.get("/page").status, 200);
+        assert_eq!(server.edge().meter().counts().reached(Limit::Connections), 600);
+    }
+}
+
+#[test]
 fn a_connection_ends_politely_with_its_last_request() {
     for setup in SETUPS {
         let limits = Limits { requests_per_connection: 3, ..Limits::default() };
