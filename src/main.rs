@@ -132,16 +132,25 @@ fn start_logging(production: bool) {
 }
 
 fn run(config: &Config) -> Result<(), Failure> {
-    let coded = |error: &dyn std::fmt::Display, code: &str| format!("{error} (code {code})");
     let passed = passed_sockets(config).map_err(|error| coded(&error, error.code()))?;
     allow_all_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ended = runtime.block_on(serve(config, passed));
+    // A look at the artifacts that hangs with their file system must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+fn coded(error: &dyn std::fmt::Display, code: &str) -> String {
+    format!("{error} (code {code})")
+}
+
+/// Serves until it is told to stop.
+async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure> {
     // Before the first look at the artifacts, which may take a while: as the first process of a container, a
     // program that has no handler is deaf to SIGTERM.
-    let mut signals = {
-        let _entered = runtime.enter();
-        Signals::new()?
-    };
+    let mut stop = Stop::new()?;
+    let hangup = signal(SignalKind::hangup())?;
     let limits = Limits::default();
     let keys = keys::trusted(&config.trusted_keys, config.allow_dev_keys, &limits)
         .map_err(|error| coded(&error, error.code()))?;
@@ -164,8 +173,16 @@ fn run(config: &Config) -> Result<(), Failure> {
         bootstrap_timeout_ms: BOOTSTRAP_TIMEOUT_MS,
         admin_assets: if is_admin_here { admin_assets.to_vec() } else { Vec::new() },
     };
-    let control = Control::start(settings, Sdk::embedded()?, site.clone(), now)
-        .map_err(|error| coded(&error, error.code()))?;
+    let live_reload = site.live_reload;
+    let sdk = Sdk::embedded()?;
+    let first_look = tokio::task::spawn_blocking(move || Control::start(settings, sdk, site, now));
+    let control = tokio::select! {
+        looked = first_look => looked?.map_err(|error| coded(&error, error.code()))?,
+        () = stop.asked() => {
+            tracing::info!("stopped before anything was served");
+            return Ok(());
+        }
+    };
 
     let listeners = listen(config, passed).map_err(|error| coded(&error, error.code()))?;
     let place = place(&listeners, config);
@@ -197,7 +214,7 @@ fn run(config: &Config) -> Result<(), Failure> {
         watching: is_watching,
         refresh_error: ArcSwap::from_pointee(String::new()),
         snapshot_id: control.ids(),
-        live_reload: site.live_reload,
+        live_reload,
         request_id_prefix: RandomState::new().hash_one(started.monotonic) as u32,
         requests: AtomicU64::new(0),
     });
@@ -229,43 +246,37 @@ fn run(config: &Config) -> Result<(), Failure> {
         }
         _ => None,
     };
-    runtime.block_on(async {
-        // Whoever started this may not read it, which is no reason to stop.
-        let _ = writeln!(std::io::stdout(), "pilar-host {VERSION} listens on {place}");
-        tokio::spawn(service::run(service::router(&host, admin), received, |snapshot| snapshot));
-        let door = door.map(|(edge, port, router, received)| {
-            let _ = writeln!(std::io::stdout(), "/_admin listens on http://localhost:{port}");
-            tokio::spawn(service::run(router, received, |door: Arc<Door>| door.snapshot()));
-            edge
-        });
-        tokio::spawn(admin::keep_minutes(figures));
-        let watched = config.watch.then(|| config.artifacts_dir.clone());
-        let asked = Asked { hangup: signals.hangup, calls: refresh_asked };
-        tokio::spawn(refreshing(control, host.clone(), watched, watching, asked));
-        tokio::select! {
-            _ = signals.terminate.recv() => {}
-            _ = signals.interrupt.recv() => {}
-        }
-        draining.send_replace(true);
-        tracing::info!(seconds = config.drain.as_secs(), "draining");
-        let serve_for = config.drain;
-        let drained = tokio::task::spawn_blocking(move || {
-            let cut = edge.drain(serve_for);
-            // Open to the end, since whoever looks there wants to see how it goes; then nothing is waited for.
-            drop(door);
-            cut
-        });
-        tokio::select! {
-            cut = drained => match cut? {
-                0 => tracing::info!("stopped; every request was answered"),
-                cut => tracing::warn!(cut, "stopped; some requests were cut off"),
-            },
-            // Whoever asks twice does not want to wait.
-            _ = signals.terminate.recv() => std::process::exit(1),
-            _ = signals.interrupt.recv() => std::process::exit(1),
-        }
-        Ok(())
-    })
+    // Whoever started this may not read it, which is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "pilar-host {VERSION} listens on {place}");
+    tokio::spawn(service::run(service::router(&host, admin), received, |snapshot| snapshot));
+    let door = door.map(|(edge, port, router, received)| {
+        let _ = writeln!(std::io::stdout(), "/_admin listens on http://localhost:{port}");
+        tokio::spawn(service::run(router, received, |door: Arc<Door>| door.snapshot()));
+        edge
+    });
+    tokio::spawn(admin::keep_minutes(figures));
+    let watched = config.watch.then(|| config.artifacts_dir.clone());
+    let asked = Asked { hangup, calls: refresh_asked };
+    tokio::spawn(refreshing(control, host.clone(), watched, watching, asked));
+    stop.asked().await;
+    draining.send_replace(true);
+    tracing::info!(seconds = config.drain.as_secs(), "draining");
+    let serve_for = config.drain;
+    let drained = tokio::task::spawn_blocking(move || {
+        let cut = edge.drain(serve_for);
+        // Open to the end, since whoever looks there wants to see how it goes; then nothing is waited for.
+        drop(door);
+        cut
+    });
+    tokio::select! {
+        cut = drained => match cut? {
+            0 => tracing::info!("stopped; every request was answered"),
+            cut => tracing::warn!(cut, "stopped; some requests were cut off"),
+        },
+        // Whoever asks twice does not want to wait.
+        () = stop.asked() => std::process::exit(1),
+    }
+    Ok(())
 }
 
 /// Raises the soft limit on open descriptors, of which each connection is one, to what is allowed: it is 1024
@@ -281,7 +292,19 @@ fn allow_all_descriptors() {
 /// Takes over what a service manager passed to this process. Must come before anything else opens a descriptor, so that
 /// those numbers cannot be anybody else's.
 fn passed_sockets(config: &Config) -> Result<Option<Listeners>, BindError> {
-    let passed = config.passed.filter(|passed| passed.process == std::process::id());
+    let own = std::process::id();
+    let passed = config.passed.filter(|passed| {
+        let is_ours = passed.process == own;
+        if !is_ours {
+            let meant = passed.process;
+            tracing::warn!(
+                code = "activation-for-another-process",
+                "LISTEN_FDS is ignored: LISTEN_PID is {meant}, and this is process {own}. Start the host by exec \
+                 from what was passed the sockets, or unset both"
+            );
+        }
+        is_ours
+    });
     // SAFETY: nothing in this process has opened a descriptor yet.
     passed.map(|passed| unsafe { Listeners::passed(passed.count, workers(config)) }).transpose()
 }
@@ -317,19 +340,26 @@ fn place(listeners: &Listeners, config: &Config) -> String {
     }
 }
 
-struct Signals {
+/// The signals that end a host.
+struct Stop {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
-impl Signals {
+impl Stop {
     fn new() -> std::io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for the next of them.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
 

@@ -117,6 +117,8 @@ fn what_was_passed_to_another_process_is_not_taken() {
     let tree = tree();
     let host = Setup::of(&tree).with("LISTEN_FDS", "1").with("LISTEN_PID", "1").start();
     assert_eq!(host.get("/notes").status, 200);
+    let (_, log) = host.stop();
+    assert_eq!(log.matches("LISTEN_FDS is ignored: LISTEN_PID is 1, and this").count(), 1, "{log}");
 }
 
 #[test]

@@ -121,6 +121,35 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn a_host_that_is_still_loading_ends_at_once() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let tree = tree();
+        let hanging = tree.path("notes");
+        let output = Setup::of(&tree).hanging_at(&hanging).ends_after(|process| {
+            wait_for("the first look at the artifacts", || process.hangs().then_some(()));
+            process.signal(signal);
+        });
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{log}");
+        assert!(output.stdout.is_empty(), "it serves nothing");
+        assert!(log.contains("stopped before anything was served"), "{log}");
+    }
+}
+
+#[test]
+fn a_refresh_that_hangs_does_not_hold_the_host_up() {
+    let tree = tree();
+    let host = Setup::of(&tree).hanging_at(&tree.path("late")).start();
+    tree.publish(&Version::domain("late", "1.0.0", "/late"));
+    host.signal(Signal::HUP);
+    wait_for("the refresh to hang", || host.process().hangs().then_some(()));
+    assert_eq!(host.get("/notes").status, 200);
+    let (status, log) = host.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("every request was answered"), "{log}");
+}
+
+#[test]
 fn a_page_that_waits_for_the_next_snapshot_does_not_hold_the_host_up() {
     let tree = tree();
     let host = Setup::of(&tree).with("HOT_REFRESH_WATCH", "1").start();

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -16,6 +17,8 @@ use super::tree::Tree;
 use super::{Client, PATIENCE, Process, Reply, wait_for};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_pilar-host");
+/// For how long what hangs is held up.
+const HANGS_FOR: Duration = Duration::from_secs(20 * 60);
 const SHELL: &str = "/bin/sh";
 const UNSHARE: &str = "/usr/bin/unshare";
 const NSENTER: &str = "/usr/bin/nsenter";
@@ -141,6 +144,19 @@ impl Setup {
         self.with("PATH", "/usr/bin:/bin").through_shell(&script)
     }
 
+    /// Runs it where whatever it does with this path takes longer than any test, as on a file system that hangs.
+    pub(crate) fn hanging_at(self, path: &Path) -> Self {
+        // A tracer holds on to a thread that it delays, even where the program has ended: it has to go first.
+        let script = format!(
+            "(while sleep 0.1 && [ -e /proc/$$ ]; do grep -q '^State:.Z' /proc/$$/status && \
+             kill -KILL $(sed -n 's/^TracerPid:.//p' /proc/$$/status); done) >/dev/null 2>&1 & \
+             exec strace -D -f -qq -o /dev/null -e signal=none -P {} -e inject=all:delay_enter={} \"$0\"",
+            path.display(),
+            HANGS_FOR.as_micros(),
+        );
+        self.with("PATH", "/usr/bin:/bin").through_shell(&script)
+    }
+
     /// Starts it with a script, for which it is `$0`.
     fn through_shell(mut self, script: &str) -> Self {
         let mut command = Command::new(SHELL);
@@ -192,14 +208,21 @@ impl Setup {
     }
 
     /// Runs it where it is to end by itself. Should it not, the test fails.
-    pub(crate) fn ends(mut self) -> Output {
+    pub(crate) fn ends(self) -> Output {
+        self.ends_after(|_| {})
+    }
+
+    /// The same where something has to be done to it first.
+    pub(crate) fn ends_after(mut self, action: impl FnOnce(Process)) -> Output {
         let child =
             self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let pid = Pid::from_child(&child);
+        let process = Process(child.id());
         let (send, receive): (_, Receiver<Output>) = channel();
         std::thread::spawn(move || {
             send.send(child.wait_with_output().expect("its output is readable"))
         });
+        action(process);
         receive.recv_timeout(PATIENCE).unwrap_or_else(|_| {
             let _ = kill_process(pid, Signal::KILL);
             panic!("the host went on where it was to end");
@@ -279,7 +302,7 @@ impl Host {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the host is there");
+        self.process().signal(signal);
     }
 
     /// How many files it has open.

@@ -1,6 +1,12 @@
 //! What the kernel says of a process.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A process that is looked at from outside.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +46,30 @@ impl Process {
     /// Makes what it holds now its peak (`proc_pid_clear_refs(5)`).
     pub(crate) fn forget_peak(self) {
         fs::write(self.path("clear_refs"), "5").expect("the peak can be set back");
+    }
+
+    pub(crate) fn signal(self, signal: Signal) {
+        let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("the process is there");
+    }
+
+    /// Whether a thread of it is held up by [`Setup::hanging_at`](super::Setup::hanging_at), rather than by the
+    /// short stop that each system call of a traced program is.
+    pub(crate) fn hangs(self) -> bool {
+        let stopped = || -> HashSet<OsString> {
+            let is_stopped = |thread: &fs::DirEntry| {
+                let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+                status.contains("(tracing stop)")
+            };
+            self.entries("task").filter(is_stopped).map(|thread| thread.file_name()).collect()
+        };
+        let mut always = stopped();
+        for _ in 0..20 {
+            thread::sleep(Duration::from_millis(5));
+            let now = stopped();
+            always.retain(|thread| now.contains(thread));
+        }
+        !always.is_empty()
     }
 
     fn status(self, field: &str) -> usize {
