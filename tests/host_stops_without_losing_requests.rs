@@ -106,6 +106,23 @@ fn a_reply_that_is_under_way_is_finished() {
 }
 
 #[test]
+fn a_client_that_never_takes_its_reply_is_cut_off_and_named() {
+    for driver in ["auto", "epoll"] {
+        let tree = Tree::new();
+        // More than the kernel's buffers on both sides take.
+        let huge = "x".repeat(16 * 1024 * 1024);
+        tree.publish(&feature().with_file("huge.js", huge));
+        let host = Setup::of(&tree).with("HOST_IO_DRIVER", driver).start();
+        let mut stuck = host.connect();
+        stuck.send("GET", &feature().url("huge.js"), &[]).unwrap();
+        assert!(stuck.receive_head().unwrap().starts_with("HTTP/1.1 200"));
+        let (status, log) = host.stop();
+        assert_eq!(status.code(), Some(0), "{log}");
+        assert!(log.contains("some requests were cut off"), "{log}");
+    }
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     for (first, second) in
         [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::INT), (Signal::TERM, Signal::INT)]

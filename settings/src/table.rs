@@ -236,7 +236,7 @@ pub const VARIABLES: &[Variable] = &[
         kind: Kind::Number { min: 0, max: 3600 },
         default: Some("10"),
         state: State::Active,
-        doc: "Seconds after SIGTERM for which the host goes on serving; requests in flight then get 10 s more.",
+        doc: "Seconds after SIGTERM for which the host goes on serving; requests in flight then get 4 s more.",
     },
     Variable {
         name: "HOST_ADMIN_PORT",

@@ -186,7 +186,7 @@ impl Default for Limits {
             send_window: Duration::from_secs(30),
             service_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(2),
-            finish_timeout: Duration::from_secs(10),
+            finish_timeout: Duration::from_secs(4),
         }
     }
 }

@@ -158,15 +158,20 @@ impl<S: Lookup> Worker<S> {
     /// For the first request of a client that has only just connected.
     const FIRST_REQUEST: Duration = Duration::from_secs(1);
 
-    const NOTICE: Duration = Duration::from_secs(5);
+    /// For tasks to see that their connections are cut; they wait for nothing but their turn.
+    const NOTICE: Duration = Duration::from_millis(500);
 
     async fn wait_until_empty(&self, patience: Duration) {
         const STEP: Duration = Duration::from_millis(5);
-        let mut waited = Duration::ZERO;
-        while (self.registry.len() > 0 || !self.turned_away.is_empty()) && waited < patience {
+        self.tick();
+        let begun = self.clock.now();
+        let is_over = || {
+            let waited = self.clock.now().saturating_sub(begun);
+            Duration::from_millis(waited) >= patience
+        };
+        while (self.registry.len() > 0 || !self.turned_away.is_empty()) && !is_over() {
             monoio::time::sleep(STEP).await;
             self.tick();
-            waited += STEP;
         }
     }
 
