@@ -90,7 +90,7 @@ fn replies_are_as_long_as_they_say(wanted: Requested, length: usize) {
         }
         Requested::Many(ranges) => {
             let written = write(representation, ranges);
-            let parts = representation.parts(ranges);
+            let parts = representation.byteranges(ranges);
             parts.write_head(&mut head);
             assert_eq!(written, parts.length());
             assert_eq!(content_length(&head), parts.length());
@@ -101,7 +101,7 @@ fn replies_are_as_long_as_they_say(wanted: Requested, length: usize) {
 
 /// Bytes of a body of several parts.
 fn write(representation: &Representation, ranges: RangeSet) -> usize {
-    let parts = representation.parts(ranges);
+    let parts = representation.byteranges(ranges);
     let (body, ranges) = parts.body();
     let mut out = Vec::new();
     for range in ranges {

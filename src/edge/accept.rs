@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use monoio::net::UnixStream as Readiness;
 use socket2::{SockAddr, Socket};
-use tokio::sync::watch;
+use tokio::sync::watch as tokio_watch;
 
 use super::listen::Listener;
 use super::socket;
@@ -22,7 +22,7 @@ use super::{Lookup, Peer};
 pub(super) async fn run<S: Lookup>(
     worker: Rc<Worker<S>>,
     Listener { socket: listener, is_own }: Listener,
-    mut phases: watch::Receiver<Phase>,
+    mut phases: tokio_watch::Receiver<Phase>,
 ) -> io::Result<()> {
     let readiness = Readiness::from_std(OwnedFd::from(listener.try_clone()?).into())?;
     loop {

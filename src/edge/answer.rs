@@ -83,7 +83,7 @@ impl<S: Lookup> Connection<S> {
                 continue;
             }
             if self.seen > 0 && !http::may_be_whole(unanswered, self.seen) {
-                match http::partial_head(unanswered, &worker.limits.head) {
+                match http::judge_partial(unanswered, &worker.limits.head) {
                     Parsed::Refused(error) => self.refuse(Refusal::Head(error), Asked::default()),
                     _ => {
                         self.seen = unanswered.len();

@@ -43,7 +43,7 @@ use crate::http::Resource;
 use clients::Clients;
 use counters::WorkerCounters;
 use listen::{Listener, UnixPath};
-use worker::{Parts, Phase, Worker};
+use worker::{Equipment, Phase, Worker};
 
 /// Where the edge looks paths up: the snapshot.
 pub trait Lookup: Send + Sync + 'static {
@@ -261,7 +261,7 @@ impl<S: Lookup> Start<S> {
         let on_ring = report.setup != Setup::Epoll;
         let _ = self.report.send(Ok(report));
         drop(self.report);
-        let parts = Parts {
+        let equipment = Equipment {
             limits: self.options.limits,
             wall_clock: self.options.wall_clock,
             release_memory: self.options.release_memory,
@@ -272,7 +272,7 @@ impl<S: Lookup> Start<S> {
             counters: self.counters,
             clients: self.clients,
         };
-        runtime.block_on(async move { Worker::new(parts).run(listeners, self.phases).await })
+        runtime.block_on(async move { Worker::new(equipment).run(listeners, self.phases).await })
     }
 }
 

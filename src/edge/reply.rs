@@ -116,7 +116,7 @@ impl<S: Lookup> Connection<S> {
         ranges: RangeSet<'_>,
         asked: Asked,
     ) -> Outcome<S> {
-        let parts = chosen.parts(ranges);
+        let parts = chosen.byteranges(ranges);
         self.begin_head(206);
         parts.write_head(&mut self.out);
         self.finish_head(asked);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use socket2::Socket as SystemSocket;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch as tokio_watch};
 
 use super::accept;
 use super::buffers::Buffers;
@@ -42,7 +42,7 @@ pub(super) enum Phase {
 }
 
 /// What a worker is made of.
-pub(super) struct Parts<S> {
+pub(super) struct Equipment<S> {
     pub(super) limits: Limits,
     pub(super) wall_clock: fn() -> SystemTime,
     pub(super) release_memory: fn(),
@@ -83,17 +83,17 @@ pub(super) struct Worker<S> {
 }
 
 impl<S: Lookup> Worker<S> {
-    pub(super) fn new(parts: Parts<S>) -> Rc<Worker<S>> {
+    pub(super) fn new(equipment: Equipment<S>) -> Rc<Worker<S>> {
         Rc::new(Worker {
-            inputs: Buffers::new(parts.limits.head.head_bytes.max(Buffers::CAPACITY)),
+            inputs: Buffers::new(equipment.limits.head.head_bytes.max(Buffers::CAPACITY)),
             outputs: Buffers::new(2 * ENOUGH_TO_SEND + Buffers::CAPACITY),
-            limits: parts.limits,
-            clock: Rc::new(Clock::new(parts.wall_clock)),
-            sender: parts.sender,
-            snapshot: parts.snapshot,
-            service: parts.service,
-            counters: parts.counters,
-            clients: parts.clients,
+            limits: equipment.limits,
+            clock: Rc::new(Clock::new(equipment.wall_clock)),
+            sender: equipment.sender,
+            snapshot: equipment.snapshot,
+            service: equipment.service,
+            counters: equipment.counters,
+            clients: equipment.clients,
             registry: Registry::default(),
             turned_away: TurnedAway::default(),
             path_scratch: RefCell::default(),
@@ -102,8 +102,8 @@ impl<S: Lookup> Worker<S> {
             draining: Cell::new(false),
             finishing: Cell::new(false),
             reads: Cell::new(0),
-            on_ring: parts.on_ring,
-            release_memory: parts.release_memory,
+            on_ring: equipment.on_ring,
+            release_memory: equipment.release_memory,
         })
     }
 
@@ -111,7 +111,7 @@ impl<S: Lookup> Worker<S> {
     pub(super) async fn run(
         self: Rc<Self>,
         listeners: Vec<Listener>,
-        mut phases: watch::Receiver<Phase>,
+        mut phases: tokio_watch::Receiver<Phase>,
     ) -> usize {
         let accept = |listener| accept::run(Rc::clone(&self), listener, phases.clone());
         let acceptors: Vec<_> = listeners.into_iter().map(accept).map(monoio::spawn).collect();

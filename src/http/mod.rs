@@ -2,18 +2,19 @@
 //! bytes of the reply's head.
 
 mod body;
+mod byteranges;
 mod chunked;
 mod compress;
 mod content_type;
 mod encoding;
 mod etag;
 mod head;
-mod partial;
 mod path;
 mod range;
 mod resource;
 
 pub use body::Body;
+pub use byteranges::Byteranges;
 pub use chunked::{ChunkedDecoder, ChunkedError, Progress};
 pub use compress::{Effort, variants};
 pub use content_type::content_type_of;
@@ -21,9 +22,8 @@ pub use encoding::{Encoding, EncodingSet, negotiate};
 pub use etag::{EntityTag, if_match, if_none_match, if_range};
 pub use head::{
     BodyLength, Field, HeadError, HeadLimits, HeaderSlots, Parsed, RequestHead, header_slots,
-    may_be_whole, parse, partial as partial_head,
+    judge_partial, may_be_whole, parse,
 };
-pub use partial::Parts;
 pub use path::{PathError, decode_path};
 pub use range::{RangeSet, Requested, requested};
 pub use resource::{

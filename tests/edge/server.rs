@@ -236,13 +236,13 @@ fn stream(parts: impl Iterator<Item = io::Result<Bytes>> + Send + 'static) -> Re
             tokio::task::yield_now().await;
         }
     });
-    Response::new(Body::new(Parts(receiver)))
+    Response::new(Body::new(Streamed(receiver)))
 }
 
 /// A body of unknown length, made on the service plane's thread.
-struct Parts(mpsc::Receiver<io::Result<Bytes>>);
+struct Streamed(mpsc::Receiver<io::Result<Bytes>>);
 
-impl http_body::Body for Parts {
+impl http_body::Body for Streamed {
     type Data = Bytes;
     type Error = io::Error;
 

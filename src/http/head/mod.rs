@@ -158,7 +158,7 @@ pub fn parse<'b, 'h>(
         ParserConfig::default().parse_request_with_uninit_headers(&mut request, input, slots);
     let length = match parsed {
         Ok(Status::Complete(length)) => length,
-        Ok(Status::Partial) => return partial(input, limits),
+        Ok(Status::Partial) => return judge_partial(input, limits),
         Err(error) => return Parsed::Refused(error.into()),
     };
     let (Some(method), Some(target), Some(version)) =
@@ -192,7 +192,7 @@ pub fn may_be_whole(input: &[u8], seen: usize) -> bool {
 }
 
 /// Judges a head that has not ended yet by its length.
-pub fn partial<'b, 'h>(input: &[u8], limits: &HeadLimits) -> Parsed<'b, 'h> {
+pub fn judge_partial<'b, 'h>(input: &[u8], limits: &HeadLimits) -> Parsed<'b, 'h> {
     // A line of just the allowed length may be followed by its CR LF.
     let line = input.get(..limits.request_line_bytes + 2);
     if line.is_some_and(|line| !line.contains(&b'\n')) {

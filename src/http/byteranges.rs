@@ -24,8 +24,8 @@ impl Representation {
     }
 
     /// Several parts of this representation as one body.
-    pub fn parts<'a>(&'a self, ranges: RangeSet<'a>) -> Parts<'a> {
-        Parts { representation: self, ranges }
+    pub fn byteranges<'a>(&'a self, ranges: RangeSet<'a>) -> Byteranges<'a> {
+        Byteranges { representation: self, ranges }
     }
 
     fn write_content_range(&self, part: &Range<usize>, out: &mut Vec<u8>) {
@@ -48,12 +48,12 @@ fn write_number(before: &[u8], number: usize, out: &mut Vec<u8>) {
 /// Each part has the type and the coding of the representation that it is cut from. The reply as a
 /// whole has no coding: the parts are not encoded again.
 #[derive(Debug)]
-pub struct Parts<'a> {
+pub struct Byteranges<'a> {
     representation: &'a Representation,
     ranges: RangeSet<'a>,
 }
 
-impl Parts<'_> {
+impl Byteranges<'_> {
     /// Appends the head of the reply, like [`Representation::head`] without `date`.
     pub fn write_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(STATUS_LINE);
@@ -64,8 +64,8 @@ impl Parts<'_> {
         out.extend_from_slice(self.representation.other_lines());
     }
 
-    /// The representation's whole body and the parts of it, for [`Parts::write_delimiter`] and then
-    /// the bytes of each, and [`Parts::write_end`] after the last.
+    /// The representation's whole body and the parts of it, for [`Byteranges::write_delimiter`] and then
+    /// the bytes of each, and [`Byteranges::write_end`] after the last.
     pub fn body(&self) -> (&Body, impl Iterator<Item = Range<usize>> + '_) {
         (self.representation.body(), self.ranges.iter())
     }
@@ -162,7 +162,7 @@ mod tests {
         let Requested::Many(ranges) = requested([&b"bytes=0-0,9-10,-1"[..]], 12) else {
             panic!("three ranges");
         };
-        let parts = representation.parts(ranges);
+        let parts = representation.byteranges(ranges);
         let mut body = Vec::new();
         let (bytes, ranges) = parts.body();
         for range in ranges {
