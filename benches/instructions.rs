@@ -14,16 +14,17 @@ use pilar_host::http::{Encoding, EncodingSet, negotiate};
 
 use support::artifact::Artifact;
 use support::request::{ACCEPT_ENCODING, chromium, read};
-use support::site::{Served, asset, request_for, write_head};
+use support::site::{PREFIX, Served, asset, request_for, write_head};
 
 /// A name, how many operations, and what does them.
 type Case = (&'static str, u32, fn(u32));
 
 /// A thousand operations visit each file once, which evens out where the randomly seeded hash puts them.
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     ("parse-chromium", 1000, parse),
     ("negotiate", 1000, negotiation),
     ("decode-and-lookup", 1000, lookup),
+    ("slashes-8-kib", 100, slashes),
     ("head-200", 1000, |operations| head(200, operations)),
     ("head-304", 1000, |operations| head(304, operations)),
     ("head-206", 1000, |operations| head(206, operations)),
@@ -60,6 +61,14 @@ fn lookup(operations: u32) {
         let path = paths.next().expect("there are files");
         served.find(black_box(path), &mut scratch).status()
     });
+}
+
+/// The longest path that a request can have, of as many segments as it can have, below the prefix of a feature.
+fn slashes(operations: u32) {
+    let served = Served::new();
+    let path = format!("{PREFIX}{}", "/".repeat(8 * 1024 - PREFIX.len()));
+    let mut scratch = Vec::new();
+    count(operations, || served.find(black_box(&path), &mut scratch).status());
 }
 
 fn head(status: u16, operations: u32) {

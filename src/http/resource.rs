@@ -534,6 +534,20 @@ mod tests {
     }
 
     #[test]
+    fn an_error_is_readable_for_whoever_takes_nothing() {
+        let resource = Resource::builder(StatusCode::NOT_FOUND, "text/html", CachePolicy::NoStore)
+            .variant(Encoding::Br, Bytes::from_static(b"br bytes"), None)
+            .identity(Bytes::from_static(b"<p>no such page"), None)
+            .build()
+            .unwrap();
+        for lines in ["", "accept-encoding: *;q=0\r\n", "accept-encoding: identity;q=0\r\n"] {
+            assert_eq!(ask(&resource, lines).split(' ').next(), Some("200"), "{lines}");
+        }
+        assert_eq!(ask(&resource, "accept-encoding: *;q=0\r\n"), "200 identity");
+        assert_eq!(ask(&resource, "accept-encoding: br, *;q=0\r\n"), "200 br");
+    }
+
+    #[test]
     fn vary_is_sent_when_and_only_when_the_kind_is_negotiated() {
         let plain = || {
             Resource::builder(StatusCode::OK, "image/png", CachePolicy::Immutable)

@@ -40,6 +40,46 @@ fn http_1_0_closes_unless_it_asks_to_stay() {
 }
 
 #[test]
+fn a_refusal_of_http_1_0_is_a_reply_of_http_1_1_that_closes() {
+    for setup in [SETUPS[0], SETUPS[2]] {
+        let server = Server::start(setup);
+        for (request, status, goes_on) in [
+            ("GET /a/../b HTTP/1.0\r\n", 400, true),
+            ("GET /nowhere HTTP/1.0\r\n", 404, true),
+            ("POST /page HTTP/1.0\r\n", 405, true),
+            ("GET /only-br.js HTTP/1.0\r\naccept-encoding: *;q=0\r\n", 406, true),
+            ("GET /app.js HTTP/1.0\r\nif-match: \"other\"\r\n", 412, true),
+            ("GET /app.js HTTP/1.0\r\nrange: bytes=99-\r\n", 416, true),
+            ("GET /service/silent HTTP/1.0\r\n", 500, true),
+            ("GET page HTTP/1.0\r\n", 400, false),
+            ("POST /service/echo HTTP/1.0\r\ncontent-length: 65537\r\n", 413, false),
+            ("GET / HTTP/1.0\r\nexpect: tea\r\n", 417, false),
+        ] {
+            let case = format!("{setup:?} {request}");
+            let mut client = Client::connect(server.addr);
+            client.send(format!("{request}\r\n"));
+            let reply = client.reply("GET");
+            // RFC 9110 §6.2: the version is that of the sender, and 1.0 understands it.
+            assert!(
+                reply.head.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{case}: {}",
+                reply.head
+            );
+            assert_eq!(reply.header("connection"), Some("close"), "{case}");
+            assert!(!reply.body.is_empty(), "{case}");
+            assert!(client.is_closed(), "{case}");
+            let mut client = Client::connect(server.addr);
+            client.send(format!("{request}connection: keep-alive\r\n\r\n"));
+            let expected = if goes_on { "keep-alive" } else { "close" };
+            assert_eq!(client.reply("GET").header("connection"), Some(expected), "{case}");
+            if goes_on {
+                assert_eq!(client.get("/page").status, 200, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_hundred_pipelined_requests_are_answered_in_their_order() {
     for setup in SETUPS {
         let server = Server::start(setup);

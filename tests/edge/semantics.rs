@@ -258,6 +258,23 @@ fn the_whole_server_says_what_it_takes() {
 }
 
 #[test]
+fn whoever_takes_no_encoding_can_still_read_what_is_wrong() {
+    let server = Server::start(SETUPS[0]);
+    let mut client = Client::connect(server.addr);
+    for (method, target, status, text) in [
+        ("GET", "/nowhere", 404, "not found\n"),
+        ("GET", "/app.js", 406, "none of the encodings in accept-encoding is available\n"),
+        ("POST", "/page", 405, "only GET, HEAD and OPTIONS are answered here\n"),
+        ("GET", "/a/../b", 400, "the path holds a dot segment\n"),
+        ("GET", "/service/silent", 500, "the request could not be answered\n"),
+    ] {
+        let reply = client.ask(method, target, &["accept-encoding: *;q=0"]);
+        assert_eq!((reply.status, reply.text()), (status, text), "{target}");
+        assert_eq!(reply.header("content-encoding"), None, "{target}");
+    }
+}
+
+#[test]
 fn an_absolute_target_is_taken_by_its_path() {
     let server = Server::start(SETUPS[0]);
     let mut client = Client::connect(server.addr);

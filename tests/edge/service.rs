@@ -28,6 +28,12 @@ fn a_request_reaches_the_service_plane_whole_and_without_what_is_hop_by_hop() {
             client.reply("PUT").text(),
             "PUT /service/echo?a=%20b [content-length=4 host=test x-kept=1 x-kept=3] body"
         );
+        // What says where a request goes and where it ends is no option of a connection.
+        let named = ["connection: host, Content-Length, x-mine", "x-mine: 2", "content-length: 4"];
+        client.send(request("PUT", "/service/echo", &named));
+        client.send("body");
+        let text = "PUT /service/echo [content-length=4 host=test] body";
+        assert_eq!(client.reply("PUT").text(), text);
         let absolute = client.get("http://other:81/service/echo");
         assert_eq!(absolute.text(), "GET /service/echo [host=other:81] ");
         assert_eq!(client.get("/service/peer").text(), client.local_addr().to_string());
