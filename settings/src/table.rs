@@ -170,10 +170,10 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         name: "HOST_BODY_SENDER",
-        kind: Kind::Choice(&["auto", "send", "sendfile"]),
-        default: Some("auto"),
+        kind: Kind::Choice(&["sendfile", "send"]),
+        default: Some("sendfile"),
         state: State::Active,
-        doc: "How bodies over 16 KiB are sent; `auto` takes `sendfile` from 2 MiB on. Where a network card gathers pages itself, `sendfile` can be cheaper for all.",
+        doc: "How bodies over 16 KiB are sent: `sendfile` hands their pages to the kernel, `send` copies them.",
     },
     Variable {
         name: "HOST_UNIX_SOCKET",

@@ -171,8 +171,7 @@ fn config(settings: &Settings) -> Result<Config, SettingError> {
         driver,
         sender: match settings.text("HOST_BODY_SENDER").as_deref() {
             Some("send") => BodySender::Send,
-            Some("sendfile") => BodySender::Sendfile,
-            _ => BodySender::Auto,
+            _ => BodySender::Sendfile,
         },
         unix_socket: settings.text("HOST_UNIX_SOCKET").map(PathBuf::from),
         passed: passed(settings)?,

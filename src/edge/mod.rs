@@ -36,7 +36,7 @@ pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
 pub use limits::{Limit, Limits};
 pub use listen::{BindError, Listeners};
 pub use owners::{LATENCY_STEPS, Owner, OwnerCounts, latency_bound};
-pub use sender::{BodySender, COPY_COSTS_MORE};
+pub use sender::BodySender;
 pub use service::ServiceCall;
 
 use crate::http::Resource;

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::sendfile;
+use rustix::param::page_size;
 use socket2::SockRef;
 
 use super::socket::SEND_NOW;
@@ -12,35 +13,26 @@ use crate::http::Body;
 /// Which way of sending large bodies is in use (`HOST_BODY_SENDER`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BodySender {
-    /// sendfile(2) for bodies of [`COPY_COSTS_MORE`] bytes and up, send(2) for smaller ones.
+    /// sendfile(2) from the sealed memory file, for bodies that have one: hands its pages over and copies nothing.
     #[default]
-    Auto,
-    /// send(2) from the mapping.
-    Send,
-    /// sendfile(2) from the sealed memory file, for bodies that have one. Copies nothing where the network card
-    /// gathers pages itself; over loopback it wakes the receiver more often, which small bodies pay for.
     Sendfile,
+    /// send(2) from the mapping, which copies.
+    Send,
 }
-
-/// From here on copying a body costs more than handing its pages over: it no longer fits the caches of a core.
-/// Measured over loopback: equal at 2 MiB, less than half at 4 MiB.
-pub const COPY_COSTS_MORE: usize = 2 * 1024 * 1024;
 
 impl BodySender {
     /// Its name as in `HOST_BODY_SENDER`.
     pub fn name(self) -> &'static str {
         match self {
-            BodySender::Auto => "auto",
-            BodySender::Send => "send",
             BodySender::Sendfile => "sendfile",
+            BodySender::Send => "send",
         }
     }
 
     pub(super) fn sender(self) -> &'static dyn Sender {
         match self {
-            BodySender::Auto => &Auto,
-            BodySender::Send => &Send,
             BodySender::Sendfile => &Sendfile,
+            BodySender::Send => &Send,
         }
     }
 }
@@ -61,30 +53,6 @@ pub(super) trait Sender {
     ) -> io::Result<usize>;
 }
 
-struct Auto;
-
-impl Auto {
-    fn choose(body: &Body) -> &'static dyn Sender {
-        if body.len() < COPY_COSTS_MORE { &Send } else { &Sendfile }
-    }
-}
-
-impl Sender for Auto {
-    fn needs_nonblocking(&self, body: &Body) -> bool {
-        Auto::choose(body).needs_nonblocking(body)
-    }
-
-    fn send(
-        &self,
-        socket: BorrowedFd<'_>,
-        first: &[u8],
-        body: &Body,
-        sent: usize,
-    ) -> io::Result<usize> {
-        Auto::choose(body).send(socket, first, body, sent)
-    }
-}
-
 struct Send;
 
 impl Sender for Send {
@@ -99,10 +67,8 @@ impl Sender for Send {
         body: &Body,
         sent: usize,
     ) -> io::Result<usize> {
-        let from_first = first.get(sent..).unwrap_or_default();
-        let from_body = body.get(sent.saturating_sub(first.len())..).unwrap_or_default();
-        let pieces = [IoSlice::new(from_first), IoSlice::new(from_body)];
-        SockRef::from(&socket).send_vectored_with_flags(&pieces, SEND_NOW)
+        let rest = body.get(sent.saturating_sub(first.len())..).unwrap_or_default();
+        send_both(socket, first.get(sent..).unwrap_or_default(), rest, SEND_NOW)
     }
 }
 
@@ -121,15 +87,24 @@ impl Sender for Sendfile {
         sent: usize,
     ) -> io::Result<usize> {
         let Some((file, start)) = body.file() else { return Send.send(socket, first, body, sent) };
-        if let Some(head) = first.get(sent..)
-            && !head.is_empty()
-        {
-            // The head leaves with the beginning of the body.
-            return SockRef::from(&socket).send_with_flags(head, SEND_NOW | libc::MSG_MORE);
+        let rest = body.get(sent.saturating_sub(first.len())..).unwrap_or_default();
+        let mut position = start + (body.len() - rest.len()) as u64;
+        let head = first.get(sent..).unwrap_or_default();
+        // The kernel takes 16 pages at a time, and parts of segments where these are not whole pages: twice the cost of
+        // a body. So the part of a range before its first whole page is copied behind the head.
+        let to_page = (position.next_multiple_of(page_size() as u64) - position) as usize;
+        let copied = rest.get(..to_page).unwrap_or(rest);
+        if !head.is_empty() || !copied.is_empty() {
+            // What follows at once joins it.
+            let more = if copied.len() < rest.len() { libc::MSG_MORE } else { 0 };
+            return send_both(socket, head, copied, SEND_NOW | more);
         }
-        let gone = sent - first.len();
-        let mut offset = start + gone as u64;
         // A broken connection is an error and no signal: the runtime of Rust ignores SIGPIPE.
-        Ok(sendfile(socket, file, Some(&mut offset), body.len() - gone)?)
+        Ok(sendfile(socket, file, Some(&mut position), rest.len())?)
     }
+}
+
+fn send_both(socket: BorrowedFd<'_>, first: &[u8], second: &[u8], flags: i32) -> io::Result<usize> {
+    let pieces = [IoSlice::new(first), IoSlice::new(second)];
+    SockRef::from(&socket).send_vectored_with_flags(&pieces, flags)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncWriteRent, CancelHandle, CancelableAsyncReadRent};
 use monoio::net::UnixStream;
+use rustix::io::ioctl_fionbio;
 use socket2::{SockRef, Socket as SystemSocket};
 
 use super::sender::Sender;
@@ -95,8 +96,9 @@ impl Socket {
         watch: &Watch,
     ) -> io::Result<()> {
         let toggles = self.on_ring && sender.needs_nonblocking(body);
+        // One call each, where fcntl(2) takes two.
         if toggles {
-            with_socket(self, |socket| socket.set_nonblocking(true))?;
+            with_fd(self, |socket| ioctl_fionbio(socket, true))?;
         }
         let mut sent = 0;
         while sent < first.len() + body.len() {
@@ -114,7 +116,7 @@ impl Socket {
             }
         }
         if toggles {
-            with_socket(self, |socket| socket.set_nonblocking(false))?;
+            with_fd(self, |socket| ioctl_fionbio(socket, false))?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::server::{SETUPS, Server, large_body};
 #[test]
 fn every_sender_sends_every_byte_on_every_driver() {
     for (driver, workers) in SETUPS {
-        for sender in [BodySender::Auto, BodySender::Send, BodySender::Sendfile] {
+        for sender in [BodySender::Sendfile, BodySender::Send] {
             let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
             let listeners = Listeners::bind(any_port, workers).unwrap();
             let server = Server::sending(listeners, driver, Limits::default(), sender);
