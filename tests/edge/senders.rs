@@ -33,6 +33,11 @@ fn every_sender_sends_every_byte_on_every_driver() {
             let part = client.ask("GET", "/sealed", &["range: bytes=70000-5000000"]);
             assert_eq!(part.status, 206);
             assert!(part.body == large_body()[70_000..=5_000_000], "{driver:?} {sender:?}");
+            // Within two pages, so that little or nothing is left for whole ones.
+            for (from, to) in [(1, 16_500), (4095, 4096 + 16_384), (4096, 4096 + 16_384)] {
+                let part = client.ask("GET", "/sealed", &[&format!("range: bytes={from}-{to}")]);
+                assert!(part.body == large_body()[from..=to], "{driver:?} {sender:?} {from}");
+            }
             // One that goes away in the middle harms nobody.
             let mut leaving = Client::connect(server.addr);
             leaving.send(request("GET", "/sealed", &[]));
