@@ -11,6 +11,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::Limits;
+use crate::codes::codes;
 
 /// The largest integer that every JSON reader represents exactly (2^53 - 1).
 pub(crate) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -89,20 +90,15 @@ pub enum JsonError {
     NotAnObject,
 }
 
-impl JsonError {
-    /// The stable code of this problem.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::TooLarge { .. } => "json-too-large",
-            Self::NotUtf8 { .. } => "json-not-utf8",
-            Self::Syntax { .. } => "json-syntax",
-            Self::DuplicateKey { .. } => "json-duplicate-key",
-            Self::TooDeep { .. } => "json-too-deep",
-            Self::TrailingBytes { .. } => "json-trailing-bytes",
-            Self::NotAnObject => "json-not-an-object",
-        }
-    }
-}
+codes!(JsonError {
+    Self::TooLarge { .. } => "json-too-large",
+    Self::NotUtf8 { .. } => "json-not-utf8",
+    Self::Syntax { .. } => "json-syntax",
+    Self::DuplicateKey { .. } => "json-duplicate-key",
+    Self::TooDeep { .. } => "json-too-deep",
+    Self::TrailingBytes { .. } => "json-trailing-bytes",
+    Self::NotAnObject => "json-not-an-object",
+});
 
 enum Problem {
     DuplicateKey(String),

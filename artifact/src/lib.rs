@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod canonical;
+mod codes;
 pub mod digest;
 pub mod file_name;
 pub mod id;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::canonical::signed_bytes;
+use crate::codes::codes;
 use crate::keys::TrustedKey;
 use crate::{FeatureId, Limits, TrustedKeys};
 
@@ -206,20 +207,17 @@ pub enum SignatureError {
     NoKeyMatches,
 }
 
-impl SignatureError {
-    /// The stable code of this problem.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Missing => "signature-missing",
-            Self::Malformed { .. } => "signature-malformed",
-            Self::Algorithm { .. } => "signature-algorithm",
-            Self::UnknownKey { .. } => "key-unknown",
-            Self::ExpiredKey { .. } => "key-expired",
-            Self::KeyNotAllowed { .. } => "key-not-allowed",
-            Self::Invalid { .. } | Self::NoKeyMatches => "signature-invalid",
-        }
-    }
+codes!(SignatureError {
+    Self::Missing => "signature-missing",
+    Self::Malformed { .. } => "signature-malformed",
+    Self::Algorithm { .. } => "signature-algorithm",
+    Self::UnknownKey { .. } => "key-unknown",
+    Self::ExpiredKey { .. } => "key-expired",
+    Self::KeyNotAllowed { .. } => "key-not-allowed",
+    Self::Invalid { .. } | Self::NoKeyMatches => "signature-invalid",
+});
 
+impl SignatureError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {

@@ -23,7 +23,7 @@ use common::{
     manifest, now, object, trusted, verify_all, verify_index,
 };
 use pilar_artifact::remote_index::RemoteIndex;
-use pilar_artifact::verify::{self, FileSink, ReadArtifact, ReadError, Step};
+use pilar_artifact::verify::{self, Failure, FileSink, ReadArtifact, ReadError, Step};
 use pilar_artifact::{
     FileName, Limits, RELEASES_FILE, Rejection, Sha256Digest, SigningKey, TrustedKeys,
 };
@@ -63,6 +63,10 @@ fn every_documented_code_is_given_to_a_real_input() {
     bad_signatures(&mut codes);
     bad_indexes(&mut codes);
     bad_versions(&mut codes);
+    // Whoever counts refusals by code starts with this list.
+    let listed: Vec<&str> = Failure::codes().collect();
+    assert_eq!(codes.0, listed.iter().map(|code| (*code).to_owned()).collect());
+    assert_eq!(codes.0.len(), listed.len(), "a code is listed twice: {listed:?}");
     bad_keys(&mut codes);
     println!("codes of refused documents: {}", codes.0.len());
     assert_eq!(codes.0, documented_codes("Codes of refused documents"));

@@ -3,6 +3,7 @@
 use semver::Version;
 
 use super::{CANARY, ReleaseIndex, STABLE};
+use crate::codes::codes;
 use crate::{FeatureId, Limits};
 
 /// A rule of contract §4 that an index breaks.
@@ -68,22 +69,17 @@ pub enum IndexProblem {
     History,
 }
 
-impl IndexProblem {
-    /// The stable code of this problem.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::SchemaVersion { .. } => "index-schema-version",
-            Self::FeatureId { .. } => "index-feature-id",
-            Self::Sequence => "index-sequence",
-            Self::VersionCount { .. } => "index-version-count",
-            Self::NotDescending { .. } => "index-not-descending",
-            Self::UnknownVersion { .. } => "index-unknown-version",
-            Self::StableIsNotActive { .. } => "index-stable-not-active",
-            Self::Rollout { .. } => "index-rollout",
-            Self::History => "index-history",
-        }
-    }
-}
+codes!(IndexProblem {
+    Self::SchemaVersion { .. } => "index-schema-version",
+    Self::FeatureId { .. } => "index-feature-id",
+    Self::Sequence => "index-sequence",
+    Self::VersionCount { .. } => "index-version-count",
+    Self::NotDescending { .. } => "index-not-descending",
+    Self::UnknownVersion { .. } => "index-unknown-version",
+    Self::StableIsNotActive { .. } => "index-stable-not-active",
+    Self::Rollout { .. } => "index-rollout",
+    Self::History => "index-history",
+});
 
 pub(super) fn check(
     index: &ReleaseIndex,

@@ -1,5 +1,7 @@
 //! How the checks read bytes.
 
+use crate::codes::codes;
+
 /// Reads files of one feature's directory.
 pub trait ReadArtifact {
     /// Reads the whole file at `path`, relative to the feature's directory, such as `1.0.0/manifest.json`.
@@ -35,14 +37,9 @@ pub enum ReadError {
     },
 }
 
-impl ReadError {
-    /// The stable code of this problem.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Missing => "file-missing",
-            Self::NotRegular => "file-not-regular",
-            Self::TooLarge { .. } => "file-too-large",
-            Self::Failed { .. } => "file-unreadable",
-        }
-    }
-}
+codes!(ReadError {
+    Self::Missing => "file-missing",
+    Self::NotRegular => "file-not-regular",
+    Self::TooLarge { .. } => "file-too-large",
+    Self::Failed { .. } => "file-unreadable",
+});

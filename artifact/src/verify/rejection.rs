@@ -7,6 +7,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use super::{ReadError, Step};
+use crate::codes::codes;
 use crate::index::{IndexProblem, Revocation};
 use crate::json::JsonError;
 use crate::manifest::ManifestProblem;
@@ -229,28 +230,26 @@ pub enum Failure {
     },
 }
 
-impl Failure {
-    /// The stable code of this failure.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Read(error) => error.code(),
-            Self::Json(error) => error.code(),
-            Self::Signature(error) => error.code(),
-            Self::Schema(_) => "schema",
-            Self::Index(problem) => problem.code(),
-            Self::NotListed => "version-not-listed",
-            Self::Revoked(_) => "version-revoked",
-            Self::ManifestHash { .. } => "manifest-hash",
-            Self::IdMismatch { .. } => "id-mismatch",
-            Self::VersionMismatch { .. } => "version-mismatch",
-            Self::ServerFunctionsHash { .. } => "server-functions-hash",
-            Self::HostTooOld { .. } => "host-too-old",
-            Self::FileHash { .. } => "file-hash",
-            Self::VersionTooLarge { .. } => "version-too-large",
-            Self::NotStored { .. } => "not-stored",
-        }
-    }
+codes!(Failure {
+    Self::Schema(_) => "schema",
+    Self::NotListed => "version-not-listed",
+    Self::Revoked(_) => "version-revoked",
+    Self::ManifestHash { .. } => "manifest-hash",
+    Self::IdMismatch { .. } => "id-mismatch",
+    Self::VersionMismatch { .. } => "version-mismatch",
+    Self::ServerFunctionsHash { .. } => "server-functions-hash",
+    Self::HostTooOld { .. } => "host-too-old",
+    Self::FileHash { .. } => "file-hash",
+    Self::VersionTooLarge { .. } => "version-too-large",
+    Self::NotStored { .. } => "not-stored",
+} nested {
+    Read: ReadError,
+    Json: JsonError,
+    Signature: SignatureError,
+    Index: IndexProblem,
+});
 
+impl Failure {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
