@@ -19,7 +19,7 @@ use pilar_host::control::{Control, RefreshError};
 use pilar_host::edge::{BindError, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
 use pilar_host::service::admin::{self, Door, Figures, RefreshCall};
-use pilar_host::service::{self, Host};
+use pilar_host::service::{self, Host, Replies};
 use pilar_host::shell::{Sdk, Site};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -154,8 +154,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
     let limits = Limits::default();
     let keys = keys::trusted(&config.trusted_keys, config.allow_dev_keys, &limits)
         .map_err(|error| coded(&error, error.code()))?;
-    let key_ends: Vec<(String, Timestamp)> =
-        keys.iter().filter_map(|(id, key)| Some((id.to_owned(), key.not_after()?))).collect();
+    let trusted_keys = keys.iter().map(|(id, key)| (id.to_owned(), key.not_after())).collect();
     let settings = Settings {
         artifacts_dir: config.artifacts_dir.clone(),
         keys,
@@ -205,6 +204,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
     let host = Arc::new(Host {
         version: VERSION.to_owned(),
         driver: edge.driver().setup.to_string(),
+        refused_drivers: edge.driver().refused.len(),
         body_sender: config.sender.name(),
         workers,
         started_at: started.wall,
@@ -217,6 +217,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         live_reload,
         request_id_prefix: RandomState::new().hash_one(started.monotonic) as u32,
         requests: AtomicU64::new(0),
+        replies: Replies::default(),
     });
     let (refresh_calls, refresh_asked) = admin::refreshes();
     let current = control.current();
@@ -227,7 +228,8 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         history: control.history(),
         figures: figures.clone(),
         artifacts_dir: config.artifacts_dir.clone(),
-        key_ends,
+        trusted_keys,
+        retain: config.retain,
         refreshes: refresh_calls,
         clock: now,
         random,

@@ -145,8 +145,8 @@ fn what_serves_and_what_was_refused_is_among_the_metrics() {
     assert_eq!((state(&after, "as-released"), state(&after, "last-good")), (0.0, 1.0));
     assert_eq!(failures(&after), 1.0);
     assert_eq!(value(&after, "pilar_events_total", &[("code", "last-good")]), 1.0);
-    let ends = value(&after, "pilar_trusted_key_expiry_time_seconds", &[("key", EXPIRED)]);
-    assert!(ends > 0.0 && ends < value(&after, "pilar_start_time_seconds", &[]));
+    let ends = value(&after, "pilar_trusted_key_expiry_timestamp_seconds", &[("key", EXPIRED)]);
+    assert!(ends > 0.0 && ends < value(&after, "process_start_time_seconds", &[]));
     let driver = host.get("/_health").json()["host"]["driver"].as_str().unwrap().to_owned();
     assert_eq!(value(&after, "pilar_host_info", &[("driver", &driver)]), 1.0);
 }

@@ -22,25 +22,15 @@ use support::spoil::{BAD, CASES, Case, GOOD, replace_by_link};
 use support::tree::{ELSEWHERE, Tree, Version, rename_into_place, signing_key};
 use support::{Host, Setup};
 
-fn version(case: &Case, version: &str) -> Version {
-    let entry = format!("export const entry = \"{} {version}\";\n", case.id);
-    let mut packed = Vec::new();
-    brotli::BrotliCompress(&mut entry.as_bytes(), &mut packed, &Default::default()).unwrap();
-    Version::domain(case.id, version, &format!("/{}", case.id))
-        .with_field("arena", json!({ "title": case.id }))
-        .with_file("entry.js", entry)
-        .with_file("entry.js.br", packed)
-}
-
 fn neighbour(version: &str) -> Version {
     Version::domain("neighbour", version, "/neighbour")
 }
 
 /// Neither a file of the bad version nor a page that names it.
 fn assert_nothing_of_it_is_served(host: &Host, case: &Case) {
-    for file in version(case, BAD).files.keys().map(String::as_str).chain(["manifest.json"]) {
+    for file in case.version(BAD).files.keys().map(String::as_str).chain(["manifest.json"]) {
         for encoding in ["identity", "br"] {
-            let path = version(case, BAD).url(file);
+            let path = case.version(BAD).url(file);
             let reply = host.request("GET", &path, &[("accept-encoding", encoding)]);
             assert_eq!(reply.status, 404, "{path}");
             assert_eq!(reply.header("cache-control"), Some("no-store"), "{path}");
@@ -85,7 +75,7 @@ fn with_nothing_else_to_serve_it_serves_nothing() {
     let tree = Tree::new();
     tree.publish(&neighbour(GOOD));
     for case in CASES {
-        tree.publish(&version(case, BAD));
+        tree.publish(&case.version(BAD));
         (case.spoil)(&tree, case.id);
     }
     let host = Setup::of(&tree).start();
@@ -128,8 +118,8 @@ fn with_a_lower_version_at_hand_that_one_serves_from_the_start() {
     let tree = Tree::new();
     tree.publish(&neighbour(GOOD));
     for case in CASES {
-        tree.publish(&version(case, GOOD));
-        tree.publish(&version(case, BAD));
+        tree.publish(&case.version(GOOD));
+        tree.publish(&case.version(BAD));
         (case.spoil)(&tree, case.id);
     }
     let host = Setup::of(&tree).start();
@@ -142,17 +132,17 @@ fn with_a_lower_version_at_hand_that_one_serves_from_the_start() {
         if case.is_of_index() {
             // Nothing vouches for the lower version either.
             assert_eq!(health["servingVersion"], Value::Null, "{id}: {health}");
-            assert_eq!(host.get(&version(case, GOOD).url("entry.js")).status, 404, "{id}");
+            assert_eq!(host.get(&case.version(GOOD).url("entry.js")).status, 404, "{id}");
             continue;
         }
         assert_eq!(health["state"], "fallback", "{id}: {health}");
         assert_eq!(health["servingVersion"], GOOD, "{id}");
         assert_eq!(health["desiredVersion"], BAD, "{id}");
         assert_eq!(host.get(&format!("/_health/{id}")).status, 200, "{id}");
-        let entry = host.get(&version(case, GOOD).url("entry.js"));
+        let entry = host.get(&case.version(GOOD).url("entry.js"));
         assert_eq!(
             (entry.status, &entry.body),
-            (200, &version(case, GOOD).files["entry.js"]),
+            (200, &case.version(GOOD).files["entry.js"]),
             "{id}"
         );
         assert_eq!(host.get(&format!("/{id}")).status, 200, "{id}");
@@ -164,12 +154,12 @@ fn at_a_refresh_the_version_before_goes_on_serving() {
     let tree = Tree::new();
     tree.publish(&neighbour(GOOD));
     for case in CASES {
-        tree.publish(&version(case, GOOD));
+        tree.publish(&case.version(GOOD));
     }
     let host = Setup::of(&tree).start();
     for case in CASES {
         assert_eq!(host.serving(case.id).as_deref(), Some(GOOD));
-        tree.publish(&version(case, BAD));
+        tree.publish(&case.version(BAD));
         (case.spoil)(&tree, case.id);
     }
     tree.publish(&neighbour(BAD));
@@ -185,10 +175,10 @@ fn at_a_refresh_the_version_before_goes_on_serving() {
         assert_eq!(health["servingVersion"], GOOD, "{id}: {health}");
         let state = if case.is_of_index() { "last-good" } else { "fallback" };
         assert_eq!(health["state"], state, "{id}");
-        let entry = host.get(&version(case, GOOD).url("entry.js"));
+        let entry = host.get(&case.version(GOOD).url("entry.js"));
         assert_eq!(
             (entry.status, &entry.body),
-            (200, &version(case, GOOD).files["entry.js"]),
+            (200, &case.version(GOOD).files["entry.js"]),
             "{id}"
         );
         assert_eq!(host.get(&format!("/{id}/somewhere")).status, 200, "{id}");
@@ -199,10 +189,10 @@ fn at_a_refresh_the_version_before_goes_on_serving() {
 fn the_bytes_of_a_version_that_serves_do_not_pass_for_another_one() {
     let tree = Tree::new();
     let case = &CASES[0];
-    tree.publish(&version(case, GOOD));
+    tree.publish(&case.version(GOOD));
     let host = Setup::of(&tree).start();
     // 1.1.0 is listed with the manifest of 1.0.0, and so is its directory.
-    tree.publish(&version(case, BAD));
+    tree.publish(&case.version(BAD));
     let manifest = fs::read(tree.path(&format!("{}/{GOOD}/manifest.json", case.id))).unwrap();
     tree.replace_manifest(case.id, BAD, &manifest);
     tree.publish(&neighbour(GOOD));

@@ -24,7 +24,7 @@ use pilar_artifact::{Limits, TrustedKeys};
 use pilar_host::catalog::{Catalog, Contents, Now, Settings, Watching};
 use pilar_host::config::Retain;
 use pilar_host::edge::{DriverChoice, Edge, EdgeOptions, Listeners};
-use pilar_host::service::{self, Host};
+use pilar_host::service::{self, Host, Replies};
 use pilar_host::shell::{Sdk, Site};
 use pilar_host::snapshot::Snapshot;
 use support::tree::{Tree, Version};
@@ -194,6 +194,7 @@ fn serve(received: mpsc::Receiver<pilar_host::edge::ServiceCall<Snapshot>>) {
     let host = Arc::new(Host {
         version: "1.0.0".to_owned(),
         driver: String::new(),
+        refused_drivers: 0,
         body_sender: "",
         workers: 2,
         started_at: Timestamp::UNIX_EPOCH,
@@ -206,6 +207,7 @@ fn serve(received: mpsc::Receiver<pilar_host::edge::ServiceCall<Snapshot>>) {
         live_reload: false,
         request_id_prefix: 0,
         requests: AtomicU64::new(0),
+        replies: Replies::default(),
     });
     runtime.block_on(service::run(service::router(&host, None), received, |snapshot| snapshot));
 }

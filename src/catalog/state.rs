@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use pilar_artifact::manifest::Mount;
-use pilar_artifact::select::Attempt;
-use pilar_artifact::verify::{Report, Step};
+use pilar_artifact::select::{Attempt, Outcome};
+use pilar_artifact::verify::{Failure, Report, Step};
 use pilar_artifact::{FeatureId, Rejection, ReleaseIndex};
+use semver::Version;
 
 use super::load::LoadedVersion;
 
@@ -43,6 +44,16 @@ impl FeatureState {
         let index_refused = matches!(&self.index, Err(IndexTrouble::Rejected(rejection))
             if rejection.code() == "key-expired");
         self.serving().is_some() && (self.key_expired.is_some() || index_refused)
+    }
+
+    /// What is refused now: the version, or none for the index, and the code of the check.
+    pub fn refused(&self) -> impl Iterator<Item = (Option<&Version>, &'static str)> {
+        let index = self.index.as_ref().err().map(|trouble| (None, trouble.code()));
+        let versions = self.attempts.iter().filter_map(|attempt| match &attempt.outcome {
+            Outcome::Rejected(rejection) => Some((Some(&attempt.version), rejection.code())),
+            _ => None,
+        });
+        index.into_iter().chain(versions)
     }
 
     /// The highest sequence that an index of this feature had in this process, where that of now is lower.
@@ -85,11 +96,28 @@ pub enum IndexTrouble {
 }
 
 impl IndexTrouble {
+    const DIRECTORY: &str = "directory-unreadable";
+    const NOT_A_DIRECTORY: &str = "not-a-directory";
+
+    /// Every code that an index or a version can be refused with.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        Failure::codes().chain([Self::DIRECTORY, Self::NOT_A_DIRECTORY])
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Rejected(rejection) => rejection.code(),
+            Self::Directory(_) => Self::DIRECTORY,
+            Self::NotADirectory => Self::NOT_A_DIRECTORY,
+        }
+    }
+
     /// The refusal as operators see it. Trouble with the directory counts as step 1: its index could not be
     /// read.
     pub fn report(&self, feature: &FeatureId) -> Report {
-        let directory = |code: &str, message: String, remedy: &str| Report {
-            code: code.to_owned(),
+        let directory = |message: String, remedy: &str| Report {
+            code: self.code().to_owned(),
             step: Step::IndexRead.number(),
             check: Step::IndexRead.name().to_owned(),
             file: feature.to_string(),
@@ -99,12 +127,10 @@ impl IndexTrouble {
         match self {
             Self::Rejected(rejection) => rejection.report(),
             Self::Directory(message) => directory(
-                "directory-unreadable",
                 format!("the directory could not be opened: {message}"),
                 "let the user of this process read the artifacts directory",
             ),
             Self::NotADirectory => directory(
-                "not-a-directory",
                 "a link or a file took the place of the directory".to_owned(),
                 "put the directory itself back, or remove the name to take the feature out",
             ),
@@ -128,6 +154,10 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// All there are, the good one first.
+    pub const ALL: [Self; 5] =
+        [Self::AsReleased, Self::Fallback, Self::LastGood, Self::NothingToServe, Self::Conflict];
+
     /// The word that operators see.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -7,12 +7,30 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
 
+use crate::catalog::IndexTrouble;
+
 /// Events of one feature, or of the host as a whole, that are remembered: one that changes all the time must
 /// not push the others out.
 const MOST_OF_ONE: usize = 100;
 
 /// Events that are remembered in all.
 const MOST: usize = 2000;
+
+/// The codes of events that are no refusals. What can happen is counted from zero, so that the first time shows.
+const CODES: [&str; 12] = [
+    "serving",
+    "recovered",
+    "fell-back",
+    "last-good",
+    "nothing-to-serve",
+    "prefix-conflict",
+    "removed",
+    "index-sequence-went-down",
+    "key-expired",
+    "snapshot-in-place",
+    "artifacts-dir-unreadable",
+    "refreshed-again",
+];
 
 /// The latest events of this process.
 #[derive(Debug, Default)]
@@ -24,7 +42,7 @@ pub struct History {
 /// How often things happened, those included that are no longer remembered.
 #[derive(Debug, Clone)]
 pub struct Tally {
-    /// Events by code.
+    /// Events that are no refusals, by code.
     pub events: BTreeMap<String, u64>,
     /// Indexes and versions that were refused, by code; each counts once until something else is wrong with it.
     pub refusals: BTreeMap<String, u64>,
@@ -34,18 +52,25 @@ pub struct Tally {
     pub refresh_time: Duration,
     /// Refreshes that failed as a whole.
     pub failed_refreshes: u64,
+    /// When the last one began that did not.
+    pub last_success: Option<Timestamp>,
 }
 
 impl Default for Tally {
     fn default() -> Self {
         Self {
-            events: BTreeMap::new(),
-            refusals: BTreeMap::new(),
+            events: none_yet(CODES),
+            refusals: none_yet(IndexTrouble::codes()),
             refreshes: REFRESH_STEPS.map(|end| (end, 0)),
             refresh_time: Duration::ZERO,
             failed_refreshes: 0,
+            last_success: None,
         }
     }
+}
+
+fn none_yet<'a>(codes: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, u64> {
+    codes.into_iter().map(|code| (code.to_owned(), 0)).collect()
 }
 
 /// Steps in which the time of a refresh is counted, in seconds.
@@ -82,8 +107,12 @@ pub enum Severity {
 impl History {
     /// Logs an event and remembers it.
     pub fn record(&self, event: Event) {
-        event.log();
         *self.tallied().events.entry(event.code.clone()).or_default() += 1;
+        self.remember(event);
+    }
+
+    fn remember(&self, event: Event) {
+        event.log();
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let of_same = |other: &Event| other.feature_id == event.feature_id;
         if events.iter().filter(|other| of_same(other)).count() >= MOST_OF_ONE
@@ -100,11 +129,11 @@ impl History {
     /// Records that an index or a version was refused.
     pub(super) fn record_refusal(&self, event: Event) {
         *self.tallied().refusals.entry(event.code.clone()).or_default() += 1;
-        self.record(event);
+        self.remember(event);
     }
 
-    /// Counts a refresh.
-    pub(super) fn refreshed(&self, took: Duration, failed: bool) {
+    /// Counts a refresh that began `at` this time.
+    pub(super) fn refreshed(&self, at: Timestamp, took: Duration, failed: bool) {
         let mut tally = self.tallied();
         let seconds = took.as_secs_f64();
         if let Some((_, count)) = tally.refreshes.iter_mut().find(|(end, _)| seconds <= *end) {
@@ -112,6 +141,9 @@ impl History {
         }
         tally.refresh_time += took;
         tally.failed_refreshes += u64::from(failed);
+        if !failed {
+            tally.last_success = Some(at);
+        }
     }
 
     /// How often things happened.

@@ -49,6 +49,8 @@ impl Control {
         let contents = look(&mut catalog, &artifacts_dir, now)?;
         let first = Snapshot::build(contents, &sdk, &site, now.wall)?;
         let history = Arc::new(History::default());
+        let took = clock().monotonic.saturating_duration_since(now.monotonic);
+        history.refreshed(now.wall, took, false);
         for state in first.features().values() {
             changes::of_feature(None, state, now.wall).record(&history);
         }
@@ -81,7 +83,7 @@ impl Control {
         let now = (self.clock)();
         let outcome = self.refresh_at(now);
         let took = (self.clock)().monotonic.saturating_duration_since(now.monotonic);
-        self.history.refreshed(took, outcome.is_err());
+        self.history.refreshed(now.wall, took, outcome.is_err());
         let failure = outcome.as_ref().err().map(ToString::to_string);
         if failure != self.failure {
             self.history.record(refresh_ended(outcome.as_ref().err(), now.wall));

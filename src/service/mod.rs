@@ -8,6 +8,7 @@ mod health;
 mod live_reload;
 mod navigation;
 mod ready;
+mod replies;
 mod reply;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::catalog::Watching;
 use crate::edge::{Lookup, ServiceCall};
 use crate::shell::LIVE_RELOAD_PATH;
 use crate::snapshot::Snapshot;
+pub use replies::Replies;
 
 /// What the service plane knows of its host.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub struct Host {
     pub version: String,
     /// The I/O driver in use.
     pub driver: String,
+    /// Stronger set-ups of it that the kernel refused.
+    pub refused_drivers: usize,
     /// How large bodies are sent.
     pub body_sender: &'static str,
     /// Edge threads.
@@ -58,6 +62,8 @@ pub struct Host {
     pub request_id_prefix: u32,
     /// Requests answered so far, the second half of a request id.
     pub requests: AtomicU64,
+    /// What they were answered with.
+    pub replies: Replies,
 }
 
 impl Host {

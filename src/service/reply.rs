@@ -40,12 +40,15 @@ pub(super) async fn common_headers(
     let route = request.extensions().get::<MatchedPath>().cloned();
     let begun = Instant::now();
     let mut response = next.run(request).await;
-    // Off unless asked for. The route stands for the path: what else is in a URL may be about a patient.
+    // The route stands for the path: what else is in a URL may be about a patient.
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    host.replies.count(route, response.status());
+    // Off unless asked for.
     tracing::debug!(
         target: "access",
         request_id = id.to_str().unwrap_or_default(),
         %method,
-        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        route,
         status = response.status().as_u16(),
         micros = begun.elapsed().as_micros() as u64,
         "answered"

@@ -17,12 +17,44 @@ const MOST_IGNORED: usize = 100;
 /// The part of `/_health` that stays the same while the snapshot does.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Health {
-    problems: Vec<String>,
+    problems: Vec<Problem>,
     document: String,
     features: BTreeMap<FeatureId, String>,
     missing_shared: BTreeMap<FeatureId, Vec<String>>,
     overlaps: BTreeMap<FeatureId, Vec<Overlap>>,
     is_empty: bool,
+}
+
+/// A way not to be as released, and how many features or names are so; maybe none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Problem {
+    /// Its stable name; that of the [`Standing`] where it is one.
+    pub kind: &'static str,
+    /// How many.
+    pub count: usize,
+    words: &'static str,
+}
+
+impl Problem {
+    /// The kind of problem that [`FeatureState::sequence_went_down_from`] tells of.
+    pub const OLDER_INDEX: &str = "older-index";
+    /// The kind of problem that [`FeatureState::serves_on_an_ended_key`] tells of.
+    pub const ENDED_KEY: &str = "ended-key";
+    /// The kind of problem that [`Health::missing_shared`] tells of.
+    pub const MISSING_SHARED: &str = "missing-shared";
+    /// A name in the artifacts directory that is no feature.
+    const IGNORED_NAME: &str = "ignored-name";
+
+    fn in_words(self) -> String {
+        let Self { kind, count, words } = self;
+        let subject = match (kind, count) {
+            (Self::IGNORED_NAME, 1) => "name is",
+            (Self::IGNORED_NAME, _) => "names are",
+            (_, 1) => "feature has",
+            _ => "features have",
+        };
+        format!("{count} {subject} {words}")
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -177,9 +209,15 @@ impl Health {
         }
     }
 
-    /// What is not as released, in words; empty where all is.
-    pub fn problems(&self) -> &[String] {
+    /// Every way not to be as released, and how many features or names are so.
+    pub fn counted_problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// What is not as released, in words; empty where all is.
+    pub fn problems(&self) -> Vec<String> {
+        let some = self.problems.iter().filter(|problem| problem.count > 0);
+        some.copied().map(Problem::in_words).collect()
     }
 
     /// The same, behind what is wrong with the host itself: why changes are not noticed, and why the last
@@ -189,7 +227,7 @@ impl Health {
             .then(|| "the last refresh failed; what served before goes on serving".to_owned());
         let watch =
             watch_error.map(|reason| format!("changes are not all noticed at once: {reason}"));
-        refresh.into_iter().chain(watch).chain(self.problems.iter().cloned()).collect()
+        refresh.into_iter().chain(watch).chain(self.problems()).collect()
     }
 
     /// Whether there is no feature at all.
@@ -266,37 +304,42 @@ fn overlaps(features: &BTreeMap<FeatureId, FeatureState>) -> BTreeMap<FeatureId,
     overlaps
 }
 
-/// One line each, which together answer the first question of whoever looks.
-fn problems(contents: &Contents, missing: usize) -> Vec<String> {
+/// Which together answer the first question of whoever looks, the worst first.
+fn problems(contents: &Contents, missing: usize) -> Vec<Problem> {
     let states = || contents.features.values();
-    let standing = |standing| states().filter(|state| state.standing == standing).count();
+    let standing = |standing: Standing, words| Problem {
+        kind: standing.as_str(),
+        count: states().filter(|state| state.standing == standing).count(),
+        words,
+    };
     let ended = states().filter(|state| state.serves_on_an_ended_key()).count();
     let older = states().filter(|state| state.sequence_went_down_from().is_some()).count();
-    let ignored = contents.ignored.len();
-    let of_features = [
-        (standing(Standing::NothingToServe), "nothing to serve"),
-        (standing(Standing::Conflict), "a prefix that another feature has"),
-        (standing(Standing::Fallback), "a fallback serving"),
-        (standing(Standing::LastGood), "the last good version serving after a failed refresh"),
-        (missing, "a shared package missing that no shared set provides"),
-        (older, "an older release index in place than before"),
-        (
-            ended,
-            "a version serving that was signed by a key that has ended: will not load after a restart",
-        ),
-    ];
-    let mut problems: Vec<String> = of_features
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, words)| {
-            format!("{count} {} {words}", if count == 1 { "feature has" } else { "features have" })
-        })
-        .collect();
-    if ignored > 0 {
-        let names = if ignored == 1 { "name is" } else { "names are" };
-        problems.push(format!("{ignored} {names} ignored in the artifacts directory"));
-    }
-    problems
+    vec![
+        standing(Standing::NothingToServe, "nothing to serve"),
+        standing(Standing::Conflict, "a prefix that another feature has"),
+        standing(Standing::Fallback, "a fallback serving"),
+        standing(Standing::LastGood, "the last good version serving after a failed refresh"),
+        Problem {
+            kind: Problem::MISSING_SHARED,
+            count: missing,
+            words: "a shared package missing that no shared set provides",
+        },
+        Problem {
+            kind: Problem::OLDER_INDEX,
+            count: older,
+            words: "an older release index in place than before",
+        },
+        Problem {
+            kind: Problem::ENDED_KEY,
+            count: ended,
+            words: "a version serving that was signed by a key that has ended: will not load after a restart",
+        },
+        Problem {
+            kind: Problem::IGNORED_NAME,
+            count: contents.ignored.len(),
+            words: "ignored in the artifacts directory",
+        },
+    ]
 }
 
 fn retained(versions: &[RetainedVersion], id: &FeatureId) -> Vec<RetainedHealth> {

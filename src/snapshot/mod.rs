@@ -19,7 +19,7 @@ use crate::edge::{Answer, Lookup, Owner};
 use crate::http::{CachePolicy, Resource, ResourceError};
 use crate::shell::{NavigationEntry, Pages, Sdk, Site};
 
-pub use health::{Health, Overlap};
+pub use health::{Health, Overlap, Problem};
 pub use routes::RouteTable;
 
 /// Looked up for each request, by what clients send. Only names from verified manifests are ever put in, so that

@@ -4,6 +4,7 @@
 mod client;
 mod host;
 pub(crate) mod load;
+pub(crate) mod metrics;
 mod process;
 pub(crate) mod spoil;
 pub(crate) mod tree;

@@ -7,7 +7,7 @@ use pilar_artifact::SigningKey;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
-use super::tree::{ELSEWHERE, EXPIRED, RELEASE, STRANGER, Tree, document, signing_key};
+use super::tree::{ELSEWHERE, EXPIRED, RELEASE, STRANGER, Tree, Version, document, signing_key};
 
 /// The version that is spoiled.
 pub(crate) const BAD: &str = "1.1.0";
@@ -29,6 +29,17 @@ pub(crate) struct Case {
 }
 
 impl Case {
+    /// A version of its feature, with every kind of file that can be spoiled.
+    pub(crate) fn version(&self, version: &str) -> Version {
+        let entry = format!("export const entry = \"{} {version}\";\n", self.id);
+        let mut packed = Vec::new();
+        brotli::BrotliCompress(&mut entry.as_bytes(), &mut packed, &Default::default()).unwrap();
+        Version::domain(self.id, version, &format!("/{}", self.id))
+            .with_field("arena", json!({ "title": self.id }))
+            .with_file("entry.js", entry)
+            .with_file("entry.js.br", packed)
+    }
+
     /// Whether the index itself is refused, so that nothing is known of any version.
     pub(crate) fn is_of_index(&self) -> bool {
         self.step <= 5

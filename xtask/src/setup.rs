@@ -33,6 +33,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/wrk", "wrk"),
     ("/usr/bin/slowhttptest", "slowhttptest"),
     ("/usr/bin/virtualenv", "virtualenv"),
+    // Checks and tries the alert rules; NoDaemons keeps the server that comes with it from starting.
+    ("/usr/bin/promtool", "prometheus"),
     // The reference parser of OpenMetrics.
     (
         "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py",

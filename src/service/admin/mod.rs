@@ -51,8 +51,10 @@ pub struct Parts {
     pub figures: Arc<Figures>,
     /// The directory of artifacts.
     pub artifacts_dir: PathBuf,
-    /// When each trusted key ends that does.
-    pub key_ends: Vec<(String, Timestamp)>,
+    /// Each trusted key, and when it ends if it does.
+    pub trusted_keys: Vec<(String, Option<Timestamp>)>,
+    /// What keeps versions that no longer serve.
+    pub retain: config::Retain,
     /// Where refreshes are asked for.
     pub refreshes: mpsc::Sender<RefreshCall>,
     /// The time.

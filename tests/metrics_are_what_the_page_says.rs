@@ -1,0 +1,219 @@
+//! `docs/metrics.md` lists every metric of a host with its labels, and no other. `UPDATE_DOCS=1` writes it anew.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected is to fail, and it makes its own files"
+)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Stdio;
+
+use support::load::debian_program;
+use support::metrics::{Family, families, guarded, host_with_every_metric, refresh, scrape};
+use support::spoil;
+use support::tree::{Tree, Version};
+
+const HEAD: &str = "\
+# Metrics
+
+What `/_admin/metrics` of a host says; how to read it and what to do about it is in [operations.md](operations.md). Each
+host counts from its start. Times of day are seconds since 1970.
+
+| metric | type | labels | what |
+|---|---|---|---|
+";
+
+fn row(family: &Family) -> String {
+    let labels: Vec<String> = family.labels.iter().map(|name| format!("`{name}`")).collect();
+    let Family { name, kind, help, .. } = family;
+    format!("| `{name}` | {kind} | {} | {} |\n", labels.join(", "), help.replace('|', "\\|"))
+}
+
+#[test]
+fn every_metric_is_in_docs_metrics_md() {
+    let tree = Tree::new();
+    let host = host_with_every_metric(&tree);
+    let families = families(&scrape(&host));
+    for family in &families {
+        assert!(family.has_samples, "the host of this test is to have a sample of {family:?}");
+        assert!(family.help.ends_with('.') && !family.help.ends_with(".."), "{family:?}");
+    }
+    let page: String = families.iter().map(row).collect();
+    let page = format!("{HEAD}{page}");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(checked_in, page, "run this test with UPDATE_DOCS=1 and check in what it writes");
+}
+
+#[test]
+fn promtool_has_nothing_to_say_of_names_types_and_units() {
+    let tree = Tree::new();
+    let host = host_with_every_metric(&tree);
+    let text = older_format(&scrape(&host));
+    let mut promtool = debian_program("/usr/bin/promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+/// The text format that was there before OpenMetrics: families have the names of their samples, and there is no unit,
+/// no type `info` and no end.
+fn older_format(text: &str) -> String {
+    let kinds: BTreeMap<&str, &str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let line = |line: &str| {
+        let mut words = line.splitn(4, ' ');
+        let (Some("#"), Some(what), Some(name), Some(rest)) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            return (line != "# EOF").then(|| format!("{line}\n"));
+        };
+        let (suffix, kind) = match kinds[name] {
+            "counter" => ("_total", "counter"),
+            "info" => ("_info", "gauge"),
+            kind => ("", kind),
+        };
+        let rest = if what == "TYPE" { kind } else { rest };
+        (what != "UNIT").then(|| format!("# {what} {name}{suffix} {rest}\n"))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The samples of a metric that have this text among their labels, with their values.
+fn values(text: &str, start: &str) -> Vec<(String, f64)> {
+    let samples = text.lines().filter(|line| line.starts_with(start));
+    samples
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(name, value)| (name.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+fn code(sample: &str) -> String {
+    sample.split_once("code=\"").unwrap().1.split('"').next().unwrap().to_owned()
+}
+
+#[test]
+fn every_refusal_is_counted_from_zero_and_named_while_it_lasts() {
+    let tree = Tree::new();
+    let host = guarded(&tree).start();
+    let before = values(&scrape(&host), "pilar_verification_failures_total{");
+    assert!(before.iter().all(|(_, count)| *count == 0.0), "{before:?}");
+    let from_zero: BTreeSet<String> = before.iter().map(|(sample, _)| code(sample)).collect();
+    for case in spoil::CASES {
+        tree.publish(&case.version(spoil::GOOD));
+        tree.publish(&case.version(spoil::BAD));
+        (case.spoil)(&tree, case.id);
+    }
+    refresh(&host);
+    let text = scrape(&host);
+    for case in spoil::CASES {
+        assert!(from_zero.contains(case.code), "{} begins at 1", case.code);
+        let subject = if case.is_of_index() { "index" } else { "version" };
+        let refused = format!(
+            "pilar_verification_refused{{feature=\"{}\",subject=\"{subject}\",code=\"{}\"}} 1",
+            case.id, case.code
+        );
+        assert!(text.lines().any(|line| line.starts_with(&refused)), "no {refused}: {text}");
+    }
+    let total = |text: &str| {
+        let counts = values(text, "pilar_verification_failures_total{");
+        counts.iter().map(|(_, count)| count).sum::<f64>()
+    };
+    assert_eq!(total(&text), spoil::CASES.len() as f64);
+    for case in spoil::CASES {
+        std::fs::remove_dir_all(tree.path(case.id)).unwrap();
+    }
+    refresh(&host);
+    let text = scrape(&host);
+    assert_eq!(values(&text, "pilar_verification_refused{"), []);
+    assert_eq!(total(&text), spoil::CASES.len() as f64, "a counter never goes down");
+}
+
+#[test]
+fn events_that_are_no_refusals_are_counted_from_zero() {
+    let tree = Tree::new();
+    let host = guarded(&tree).start();
+    let codes = |text: &str| {
+        let samples = values(text, "pilar_events_total{");
+        samples.iter().map(|(sample, _)| code(sample)).collect::<BTreeSet<_>>()
+    };
+    let from_zero = codes(&scrape(&host));
+    let notes = |version| Version::domain("notes", version, "/notes");
+    tree.publish(&notes("1.0.0"));
+    refresh(&host);
+    let older = tree.index_bytes("notes");
+    // A fallback, a recovery, an older index, a conflict, nothing to serve, the last good version, a removal.
+    tree.place(&notes("1.1.0"));
+    std::fs::write(tree.path("notes/1.1.0/entry.js"), "altered").unwrap();
+    tree.release(&notes("1.1.0"));
+    refresh(&host);
+    tree.publish(&notes("1.2.0"));
+    refresh(&host);
+    tree.write_index("notes", &older);
+    tree.publish(&Version::domain("other", "1.0.0", "/notes"));
+    tree.publish(&Version::domain("broken", "1.0.0", "/broken"));
+    std::fs::write(tree.path("broken/1.0.0/entry.js"), "altered").unwrap();
+    refresh(&host);
+    tree.write_index("notes", b"{}");
+    std::fs::remove_dir_all(tree.path("broken")).unwrap();
+    refresh(&host);
+    let text = scrape(&host);
+    for happened in [
+        "serving",
+        "recovered",
+        "fell-back",
+        "last-good",
+        "nothing-to-serve",
+        "prefix-conflict",
+        "removed",
+        "index-sequence-went-down",
+        "snapshot-in-place",
+    ] {
+        let count = values(&text, &format!("pilar_events_total{{code=\"{happened}\"}}"));
+        assert!(count[0].1 > 0.0, "{happened}: {text}");
+    }
+    assert_eq!(codes(&text), from_zero);
+}
+
+#[test]
+fn what_health_calls_degraded_is_a_problem_and_nothing_else_is() {
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    let host = guarded(&tree).start();
+    let problems = || {
+        let all = values(&scrape(&host), "pilar_problems{").into_iter();
+        let some: Vec<String> =
+            all.filter(|(_, count)| *count > 0.0).map(|(sample, _)| sample).collect();
+        let is_ok = host.get("/_health").json()["status"] == "ok";
+        assert_eq!(some.is_empty(), is_ok, "{some:?}");
+        some
+    };
+    assert_eq!(problems(), Vec::<String>::new());
+    tree.write_index("notes", b"{}");
+    std::fs::create_dir(tree.path("Not_a_feature")).unwrap();
+    refresh(&host);
+    let both = ["pilar_problems{kind=\"last-good\"}", "pilar_problems{kind=\"ignored-name\"}"];
+    assert_eq!(problems(), both);
+    std::fs::rename(tree.artifacts(), tree.outside("away")).unwrap();
+    host.signal(rustix::process::Signal::HUP);
+    support::wait_for("a look that fails", || {
+        problems().contains(&"pilar_problems{kind=\"refresh-failed\"}".to_owned()).then_some(())
+    });
+}
