@@ -7,6 +7,9 @@ use serde_json::json;
 use super::tree::{Tree, Version};
 use super::{Host, Setup};
 
+/// What opens the metrics of these hosts.
+pub(crate) const TOKEN: &str = "s3cret-t0ken-of-the-tests";
+
 const BEARER: (&str, &str) = ("authorization", "Bearer s3cret-t0ken-of-the-tests");
 
 /// A family of metrics, as its comments and samples say.
@@ -23,7 +26,7 @@ pub(crate) struct Family {
 
 /// A host whose metrics a token opens.
 pub(crate) fn guarded(tree: &Tree) -> Setup {
-    Setup::of(tree).with("ADMIN_AUTH_TOKEN", "s3cret-t0ken-of-the-tests")
+    Setup::of(tree).with("ADMIN_AUTH_TOKEN", TOKEN)
 }
 
 /// A host of which every metric has a sample: a feature that serves a fallback and has been upgraded, keys that end,

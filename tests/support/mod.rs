@@ -5,7 +5,9 @@ mod client;
 mod host;
 pub(crate) mod load;
 pub(crate) mod metrics;
+pub(crate) mod operating;
 mod process;
+pub(crate) mod prometheus;
 pub(crate) mod spoil;
 pub(crate) mod tree;
 
