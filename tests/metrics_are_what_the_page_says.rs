@@ -217,3 +217,21 @@ fn what_health_calls_degraded_is_a_problem_and_nothing_else_is() {
         problems().contains(&"pilar_problems{kind=\"refresh-failed\"}".to_owned()).then_some(())
     });
 }
+
+#[test]
+fn samples_of_the_time_that_replies_take_are_a_histogram_of_each_feature() {
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    let host = guarded(&tree).with("HOST_WORKERS", "1").start();
+    // Each edge thread takes the time of one read in 16.
+    for _ in 0..200 {
+        assert_eq!(host.get("/notes").status, 200);
+    }
+    let text = scrape(&host);
+    let of = |part: &str| values(&text, &format!("pilar_feature_sampled_duration_seconds_{part}"));
+    let counts: Vec<f64> = of("bucket{").into_iter().map(|(_, count)| count).collect();
+    assert!(counts.is_sorted(), "{text}");
+    let (sum, count) = (of("sum{")[0].1, of("count{")[0].1);
+    assert!(sum > 0.0 && count > 0.0 && count <= 200.0, "{sum} {count}");
+    assert_eq!(counts.last(), Some(&count));
+}

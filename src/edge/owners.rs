@@ -35,6 +35,8 @@ pub struct OwnerCounts {
     /// Samples of the time from the arrival of requests to when the kernel had taken the replies to all of them:
     /// how many took less than [`latency_bound`] of their place, and not less than that of the place before.
     pub latency: [u64; LATENCY_STEPS],
+    /// How long these samples took together, in microseconds.
+    pub latency_micros: u64,
 }
 
 /// Steps in which times are counted.
@@ -64,6 +66,7 @@ impl OwnerCounts {
         pairs.for_each(|(one, other)| *one = with(*one, *other));
         self.not_modified = with(self.not_modified, other.not_modified);
         self.bytes = with(self.bytes, other.bytes);
+        self.latency_micros = with(self.latency_micros, other.latency_micros);
     }
 }
 
@@ -101,10 +104,10 @@ impl Owners {
     pub(super) fn took(&self, owner: Owner, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let step = (u64::BITS - (micros >> 4).leading_zeros()) as usize;
-        let counters = self.counters(owner);
-        let counter = counters.and_then(|one| one.latency.get(step.min(LATENCY_STEPS - 1)));
-        if let Some(counter) = counter {
+        let Some(counters) = self.counters(owner) else { return };
+        if let Some(counter) = counters.latency.get(step.min(LATENCY_STEPS - 1)) {
             counter.add(1);
+            counters.latency_micros.add(micros);
         }
     }
 
@@ -139,6 +142,7 @@ struct OwnerCounters {
     not_modified: Counter,
     bytes: Counter,
     latency: [Counter; LATENCY_STEPS],
+    latency_micros: Counter,
 }
 
 impl OwnerCounters {
@@ -149,6 +153,7 @@ impl OwnerCounters {
         }
         total.not_modified += self.not_modified.get();
         total.bytes += self.bytes.get();
+        total.latency_micros += self.latency_micros.get();
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::tree::{Tree, Version};
+use super::tree::{RELEASE, Tree, Version, signing_key};
 use super::{Host, Setup};
 
 /// What opens the metrics of these hosts.
@@ -42,7 +42,12 @@ pub(crate) fn host_with_every_metric(tree: &Tree) -> Host {
     let loader = tree.path(".loader");
     std::fs::create_dir(&loader).expect("it is not there yet");
     std::fs::write(loader.join("status.json"), status.to_string()).expect("it is writable");
-    let host = guarded(tree).start();
+    let key = json!({
+        "publicKey": signing_key(RELEASE).public_key_base64(),
+        "notAfter": "2099-01-01T00:00:00Z",
+    });
+    let keys = json!({ RELEASE: key }).to_string();
+    let host = guarded(tree).with("FEATURE_TRUST_PUBLIC_KEYS_JSON", keys).start();
     let bad = Version::domain("notes", "1.2.0", "/notes");
     tree.place(&bad);
     std::fs::write(tree.path("notes/1.2.0/entry.js"), "altered").expect("it is writable");

@@ -1,10 +1,14 @@
 //! What was asked for and how it was answered.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::Scrape;
-use super::page::{BYTES, Labels, Page, classes, label, one};
-use crate::edge::{Limit, OwnerCounts};
+use super::page::{BYTES, Labels, Page, Times, classes, label, one};
+use crate::edge::{LATENCY_STEPS, Limit, OwnerCounts, latency_bound};
+
+/// So many steps of the edge are one here: each feature has a sample of each.
+const TOGETHER: usize = 2;
 
 impl Scrape {
     pub(super) fn connections(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -42,7 +46,14 @@ impl Scrape {
         let help = "Replies of status 304: the client had it already.";
         page.counter("feature_not_modified", help, None, each(|one| one.not_modified))?;
         let help = "Sent for a feature, heads included.";
-        page.counter("feature_sent", help, BYTES, each(|one| one.bytes))
+        page.counter("feature_sent", help, BYTES, each(|one| one.bytes))?;
+        let steps: Vec<_> = self.features.iter().map(|(_, counts)| steps(counts)).collect();
+        let times = self.features.iter().zip(&steps).map(|((id, counts), steps)| {
+            let sum = Duration::from_micros(counts.latency_micros);
+            (label("feature", id), Times { steps, sum })
+        });
+        let help = "Time of one read in 16, from the arrival of requests to when the kernel has taken the replies.";
+        page.times("feature_sampled_duration", help, times)
     }
 
     pub(super) fn service(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -54,4 +65,16 @@ impl Scrape {
             "Dynamic replies by route and class of status; \"none\" is no route of the host.";
         page.counter("service_responses", help, None, by_class)
     }
+}
+
+/// How many samples took at most so many seconds and longer than the step before.
+fn steps(counts: &OwnerCounts) -> Vec<(f64, u64)> {
+    let together = counts.latency.chunks(TOGETHER).enumerate();
+    let each = together.map(|(number, counts)| {
+        let last = (number + 1) * TOGETHER - 1;
+        let is_open = last + 1 >= LATENCY_STEPS;
+        let end = if is_open { f64::INFINITY } else { latency_bound(last).as_secs_f64() };
+        (end, counts.iter().sum())
+    });
+    each.collect()
 }
