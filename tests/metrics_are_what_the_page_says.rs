@@ -15,10 +15,11 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use support::load::debian_program;
 use support::metrics::{Family, families, guarded, host_with_every_metric, refresh, scrape};
 use support::spoil;
-use support::tree::{Tree, Version};
+use support::tree::{EXPIRED, RELEASE, Tree, Version};
 
 const HEAD: &str = "\
 # Metrics
@@ -174,6 +175,15 @@ fn events_that_are_no_refusals_are_counted_from_zero() {
     tree.write_index("notes", b"{}");
     std::fs::remove_dir_all(tree.path("broken")).unwrap();
     refresh(&host);
+    // A look that fails, and one that does so no longer.
+    std::fs::rename(tree.artifacts(), tree.outside("away")).unwrap();
+    host.signal(Signal::HUP);
+    support::wait_for("a look that fails", || {
+        let failed = values(&scrape(&host), "pilar_problems{kind=\"refresh-failed\"}");
+        (failed[0].1 == 1.0).then_some(())
+    });
+    std::fs::rename(tree.outside("away"), tree.artifacts()).unwrap();
+    refresh(&host);
     let text = scrape(&host);
     for happened in [
         "serving",
@@ -185,6 +195,8 @@ fn events_that_are_no_refusals_are_counted_from_zero() {
         "removed",
         "index-sequence-went-down",
         "snapshot-in-place",
+        "artifacts-dir-unreadable",
+        "refreshed-again",
     ] {
         let count = values(&text, &format!("pilar_events_total{{code=\"{happened}\"}}"));
         assert!(count[0].1 > 0.0, "{happened}: {text}");
@@ -212,7 +224,7 @@ fn what_health_calls_degraded_is_a_problem_and_nothing_else_is() {
     let both = ["pilar_problems{kind=\"last-good\"}", "pilar_problems{kind=\"ignored-name\"}"];
     assert_eq!(problems(), both);
     std::fs::rename(tree.artifacts(), tree.outside("away")).unwrap();
-    host.signal(rustix::process::Signal::HUP);
+    host.signal(Signal::HUP);
     support::wait_for("a look that fails", || {
         problems().contains(&"pilar_problems{kind=\"refresh-failed\"}".to_owned()).then_some(())
     });
@@ -234,4 +246,44 @@ fn samples_of_the_time_that_replies_take_are_a_histogram_of_each_feature() {
     let (sum, count) = (of("sum{")[0].1, of("count{")[0].1);
     assert!(sum > 0.0 && count > 0.0 && count <= 200.0, "{sum} {count}");
     assert_eq!(counts.last(), Some(&count));
+}
+
+#[test]
+fn a_host_says_whether_it_is_ready_watches_and_which_keys_it_needs() {
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    let sentinel = tree.outside("ready");
+    let host = guarded(&tree)
+        .with("FEATURE_READY_SENTINEL_PATH", &sentinel)
+        .with("HOT_REFRESH_WATCH", "1")
+        .with("FEATURE_RETAIN_MAX_BYTES", "12345")
+        .start();
+    let has = |sample: &str| scrape(&host).lines().any(|line| line == sample);
+    assert!(has("pilar_ready 0.0") && has("pilar_draining 0.0"));
+    std::fs::write(&sentinel, "").unwrap();
+    assert!(has("pilar_ready 1.0"));
+    support::wait_for("the watch", || {
+        has("pilar_watch_state{state=\"working\"} 1.0").then_some(())
+    });
+    assert!(has("pilar_watch_state{state=\"failed\"} 0.0"));
+    assert!(has("pilar_retained_limit_bytes 12345.0"));
+    for (key, features) in [(RELEASE, "1.0"), (EXPIRED, "0.0")] {
+        assert!(has(&format!("pilar_trusted_key_features{{key=\"{key}\"}} {features}")), "{key}");
+    }
+    let text = scrape(&host);
+    assert_eq!(values(&text, "pilar_loader_"), [], "there is no loader");
+    let failed = "pilar_service_responses_total{route=\"/_admin/metrics\",class=\"5xx\"} 0";
+    assert!(has(failed), "the first failure is to be seen by increase(): {text}");
+    let looked = values(&text, "pilar_refresh_success_timestamp_seconds ")[0].1;
+    assert!(looked >= values(&text, "process_start_time_seconds ")[0].1);
+    assert!(values(&text, "process_resident_memory_bytes ")[0].1 > 1e6);
+}
+
+#[test]
+fn a_loader_status_that_says_no_time_is_not_taken_for_a_recent_one() {
+    let tree = Tree::new();
+    std::fs::create_dir(tree.path(".loader")).unwrap();
+    std::fs::write(tree.path(".loader/status.json"), "half a fi").unwrap();
+    let text = scrape(&guarded(&tree).start());
+    assert_eq!(values(&text, "pilar_loader_contact_timestamp_seconds")[0].1, 0.0);
 }
