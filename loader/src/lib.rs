@@ -1,10 +1,12 @@
 //! The loader: turns registrations into verified files (contract §12, `docs/design.md`).
 //!
-//! A [`source`](crate::registration) says what is wanted, a [`transport`] brings it into a staging directory,
+//! A [`source`] says what is wanted, a [`transport`] brings it into a staging directory,
 //! and what passed verification is placed in the artifacts tree by the store. Nothing that fails ever removes
 //! what serves.
 
 #![forbid(unsafe_code)]
 
+pub mod problem;
 pub mod registration;
+pub mod source;
 pub mod transport;

@@ -1,7 +1,15 @@
 //! What is wanted: one feature, at one image digest or at one CDN base URL (contract §12).
 
+mod error;
+mod image;
+mod parse;
+
 use pilar_artifact::{FeatureId, Sha256Digest};
 use reqwest::Url;
+
+pub use error::RegistrationError;
+pub use image::ImageRefError;
+pub use parse::MOST_FILE_BYTES;
 
 /// "This feature, from there."
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +25,8 @@ pub struct Registration {
 pub enum Origin {
     /// `data.image`: the digest is the authority, so an older image is a legitimate rollback (contract §4).
     Image(ImageRef),
-    /// `data.cdnBaseUrl`: the signed index is the authority, so its sequence never goes back (contract §4).
+    /// `data.cdnBaseUrl`: the signed index is the authority, so its sequence never goes back (contract §4). It
+    /// ends with a slash, so that names can be joined to it.
     Cdn(Url),
 }
 

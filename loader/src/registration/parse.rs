@@ -1,0 +1,170 @@
+//! Reading a registration: the `data` of a ConfigMap, or a file with the same keys.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use pilar_artifact::json::parse_object;
+use pilar_artifact::{FeatureId, Limits};
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+use super::{ImageRef, Origin, Registration, RegistrationError};
+
+/// The largest file of a registration, in bytes.
+pub const MOST_FILE_BYTES: u64 = 64 * 1024;
+/// The longest value that is looked at, in bytes.
+const LONGEST_VALUE: usize = 2048;
+
+const FEATURE: &str = "featureId";
+const IMAGE: &str = "image";
+const CDN: &str = "cdnBaseUrl";
+
+impl Registration {
+    /// Reads the `data` of a ConfigMap. Keys that are not known are left alone: charts add their own.
+    ///
+    /// # Errors
+    /// [`RegistrationError`], naming the key and the remedy.
+    pub fn from_data(data: &BTreeMap<String, String>) -> Result<Self, RegistrationError> {
+        Self::from_texts(|key| data.get(key).map(|text| Ok(text.as_str())))
+    }
+
+    /// Reads a file with the same keys: JSON where `name` ends in `.json`, otherwise YAML.
+    ///
+    /// # Errors
+    /// [`RegistrationError`], naming the key and the remedy.
+    pub fn from_file(name: &str, bytes: &[u8]) -> Result<Self, RegistrationError> {
+        let syntax = |message: String| {
+            refusal(
+                None,
+                "registration-syntax",
+                message,
+                "write the keys featureId, and image or cdnBaseUrl, with text for each",
+            )
+        };
+        if bytes.len() as u64 > MOST_FILE_BYTES {
+            let message = format!("it is larger than {MOST_FILE_BYTES} bytes");
+            return Err(syntax(message));
+        }
+        let document: Map<String, Value> = if name.ends_with(".json") {
+            parse_object(bytes, &Limits::default()).map_err(|error| syntax(error.to_string()))?
+        } else {
+            serde_saphyr::from_slice(bytes).map_err(|error| syntax(one_line(&error.to_string())))?
+        };
+        Self::from_texts(|key| {
+            let value = document.get(key).filter(|value| !value.is_null())?;
+            Some(value.as_str().ok_or(NotText))
+        })
+    }
+
+    fn from_texts<'d>(
+        get: impl Fn(&'static str) -> Option<Result<&'d str, NotText>>,
+    ) -> Result<Self, RegistrationError> {
+        let mut feature = None;
+        let value = |feature: &Option<FeatureId>, key| match get(key) {
+            None => Ok(None),
+            Some(Ok(text)) if text.len() <= LONGEST_VALUE => {
+                Ok(Some(text.trim()).filter(|text| !text.is_empty()))
+            }
+            Some(_) => Err(refusal(
+                feature.clone(),
+                "registration-value",
+                format!("{key} is not text of up to {LONGEST_VALUE} bytes"),
+                "write the value as a string",
+            )),
+        };
+        let id = value(&feature, FEATURE)?.ok_or_else(|| {
+            refusal(
+                None,
+                "registration-no-feature",
+                format!("there is no {FEATURE}"),
+                "add featureId, the id of the feature's manifest",
+            )
+        })?;
+        let id: FeatureId = id.parse().map_err(|error| {
+            refusal(
+                None,
+                "registration-feature",
+                format!("{FEATURE}: {error}"),
+                "take the id of the feature's manifest",
+            )
+        })?;
+        feature = Some(id.clone());
+        let refuse =
+            |code, message: String, remedy| refusal(Some(id.clone()), code, message, remedy);
+        let origin = match (value(&feature, IMAGE)?, value(&feature, CDN)?) {
+            (Some(_), Some(_)) => Err(refuse(
+                "registration-two-origins",
+                format!("{IMAGE} and {CDN} are both there"),
+                "keep the one that the feature is released through",
+            )),
+            (None, None) => Err(refuse(
+                "registration-no-origin",
+                format!("there is neither {IMAGE} nor {CDN}"),
+                "add image: <registry>/<repository>@sha256:<digest>, or cdnBaseUrl: https://…",
+            )),
+            (Some(image), None) => image.parse::<ImageRef>().map(Origin::Image).map_err(|error| {
+                refuse(
+                    "registration-image",
+                    format!("{IMAGE} \"{}\": {error}", shown(image)),
+                    "write <registry>/<repository>@sha256:<digest>; `pilar image push` and `skopeo inspect` print the digest",
+                )
+            }),
+            (None, Some(url)) => base_url(url).map(Origin::Cdn).map_err(|problem| {
+                refuse(
+                    "registration-cdn-url",
+                    format!("{CDN}: {problem}"),
+                    "write https://<host>/<path of the directory that holds releases.json>",
+                )
+            }),
+        }?;
+        Ok(Self { feature: id, origin })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => image.fmt(f),
+            Self::Cdn(url) => url.fmt(f),
+        }
+    }
+}
+
+/// A value of another type than text.
+struct NotText;
+
+fn refusal(
+    feature: Option<FeatureId>,
+    code: &'static str,
+    message: String,
+    remedy: &'static str,
+) -> RegistrationError {
+    RegistrationError { feature, code, message, remedy }
+}
+
+/// The text is not repeated in the message where it may hold a password.
+fn base_url(text: &str) -> Result<Url, String> {
+    let mut url: Url = text.parse().map_err(|error| format!("it is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("it is not an http or https URL".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it holds a user name or password".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a query or a fragment, so that no file name can follow".to_owned());
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+fn one_line(text: &str) -> String {
+    shown(text.lines().next().unwrap_or_default())
+}

@@ -1,0 +1,187 @@
+//! Where registrations come from: a cluster or a directory.
+//!
+//! A source is level-triggered. It never says what changed, only what is wanted now, whole; so nothing can be
+//! missed for good, and whoever listens may sleep through any number of changes. A source that cannot see
+//! everything says that it cannot, and the set from before stays.
+
+pub mod directory;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use pilar_artifact::FeatureId;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::problem::Problem;
+use crate::registration::{Registration, RegistrationError};
+
+/// One object of a source: a ConfigMap or a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its name, for people and as its identity: `namespace/name`, or the name of a file.
+    pub place: String,
+    /// Since when it is there, where the source knows. Of two for one feature the older wins; where their
+    /// age is the same or unknown, the lower place.
+    pub since: Option<Timestamp>,
+    /// What it says.
+    pub content: Result<Registration, RegistrationError>,
+}
+
+/// Everything that is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Desired {
+    /// What to have, by feature.
+    pub registrations: BTreeMap<FeatureId, Registered>,
+    /// Places whose content is not acceptable, or came second. What was taken from such a place before is
+    /// neither changed nor removed.
+    pub refused: Vec<Refused>,
+}
+
+/// A registration that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// What it says.
+    pub registration: Registration,
+    /// Where it is.
+    pub place: String,
+}
+
+/// An object that says nothing that could be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Where it is.
+    pub place: String,
+    /// The feature that it names, where that much could be read.
+    pub feature: Option<FeatureId>,
+    /// Why.
+    pub problem: Problem,
+}
+
+impl Desired {
+    /// Settles which objects hold, whatever order they come in.
+    pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
+        let mut objects: Vec<Object> = objects.into_iter().collect();
+        // An age that is not known comes after each that is.
+        objects.sort_by(|one, other| {
+            let rank = |object: &Object| object.since.unwrap_or(Timestamp::MAX);
+            (rank(one), &one.place).cmp(&(rank(other), &other.place))
+        });
+        let mut desired = Self::default();
+        for Object { place, content, .. } in objects {
+            match content {
+                Ok(registration) => desired.add(registration, place),
+                Err(error) => desired.refused.push(Refused {
+                    feature: error.feature().cloned(),
+                    problem: error.problem(&place),
+                    place,
+                }),
+            }
+        }
+        desired
+    }
+
+    fn add(&mut self, registration: Registration, place: String) {
+        let feature = registration.feature.clone();
+        match self.registrations.get(&feature) {
+            None => {
+                self.registrations.insert(feature, Registered { registration, place });
+            }
+            Some(first) => {
+                let problem = Problem::new(
+                    "registration-duplicate",
+                    format!("{place} registers {feature}, which {} registers already", first.place),
+                    "delete one of the two; until then the older one holds",
+                );
+                self.refused.push(Refused { place, feature: Some(feature), problem });
+            }
+        }
+    }
+}
+
+/// What a source says, for those who listen.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    desired: watch::Receiver<Option<Arc<Desired>>>,
+    contact: watch::Receiver<Contact>,
+}
+
+/// How a source stands with what it reads.
+#[derive(Debug, Clone, Default)]
+pub struct Contact {
+    /// When it last heard from it.
+    pub last: Option<Instant>,
+    /// Why it does not hear from it now.
+    pub trouble: Option<Problem>,
+}
+
+/// What a source speaks through.
+#[derive(Debug)]
+pub struct Reporter {
+    desired: watch::Sender<Option<Arc<Desired>>>,
+    contact: watch::Sender<Contact>,
+}
+
+/// The two ends between a source and those who listen.
+pub fn channel() -> (Reporter, Feed) {
+    let (desired, seen) = watch::channel(None);
+    let (contact, heard) = watch::channel(Contact::default());
+    (Reporter { desired, contact }, Feed { desired: seen, contact: heard })
+}
+
+impl Reporter {
+    /// The whole set was seen, and it is this. Counts as contact.
+    pub fn wanted(&self, desired: Desired) {
+        self.heard();
+        self.desired.send_if_modified(|before| {
+            let is_new = before.as_deref() != Some(&desired);
+            if is_new {
+                *before = Some(Arc::new(desired));
+            }
+            is_new
+        });
+    }
+
+    /// What is read has answered, and the set is what it was.
+    pub fn heard(&self) {
+        self.contact.send_replace(Contact { last: Some(Instant::now()), trouble: None });
+    }
+
+    /// What is read does not answer, or not with everything. The set stays.
+    pub fn trouble(&self, problem: Problem) {
+        let is_new = self.contact.send_if_modified(|contact| {
+            let is_new = contact.trouble.as_ref() != Some(&problem);
+            contact.trouble = Some(problem.clone());
+            is_new
+        });
+        if is_new {
+            let Problem { code, message, remedy } = &problem;
+            tracing::error!(code, remedy, "registrations cannot be read: {message}");
+        }
+    }
+
+    /// Returns when nobody listens any more.
+    pub async fn closed(&self) {
+        self.desired.closed().await;
+    }
+}
+
+impl Feed {
+    /// The set of now; `None` until the whole of it was seen once.
+    pub fn desired(&self) -> Option<Arc<Desired>> {
+        self.desired.borrow().clone()
+    }
+
+    /// Returns when the set is another one than at the last call; never, where the source has ended.
+    pub async fn changed(&mut self) {
+        if self.desired.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// How the source stands with what it reads.
+    pub fn contact(&self) -> Contact {
+        self.contact.borrow().clone()
+    }
+}
