@@ -10,3 +10,4 @@ pub mod problem;
 pub mod registration;
 pub mod source;
 pub mod transport;
+pub mod unpack;

@@ -3,13 +3,21 @@
 //! What a transport brings is untrusted: it has kept within the limits and beneath the staging directory, and
 //! no more is said of it. Verification comes after, in one place for every transport.
 
-use std::collections::BTreeMap;
+mod error;
+mod options;
 
-use pilar_artifact::Sha256Digest;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use pilar_artifact::{Sha256Digest, TrustedKeys};
 use pilar_store::Incoming;
 use semver::Version;
 
 use crate::registration::Registration;
+
+pub use error::FetchError;
+pub use options::{AzureIdentity, Limits, Options, Proxies};
 
 /// What is asked of a transport.
 #[derive(Debug)]
@@ -18,14 +26,64 @@ pub struct Wanted<'a> {
     pub registration: &'a Registration,
     /// Manifest digests of the versions that are in the tree already and need not come again.
     pub present: &'a BTreeMap<Version, Sha256Digest>,
+    /// What [`Fetched::validator`] said when the state that is in place came. A CDN whose index is still that one
+    /// is not asked for more.
+    pub validator: Option<&'a str>,
+    /// What the index of a CDN is verified with before its entries are believed; `None` where there is no
+    /// trusted key. The sequence rule is not applied here.
+    pub trust: Option<Trust<'a>>,
     /// Where it is put. On success it holds `releases.json` and a directory for each version of the index that
-    /// is not in `present`.
-    pub into: &'a Incoming,
+    /// is neither in `present` nor revoked. It is shared with the thread that writes to it, which may outlive a
+    /// fetch that is dropped by a moment.
+    pub into: &'a Arc<Incoming>,
+}
+
+/// The keys whose signatures count, and the time that decides about their expiry.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust<'a> {
+    /// The keys.
+    pub keys: &'a TrustedKeys,
+    /// The time.
+    pub now: Timestamp,
 }
 
 /// What came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
+    /// Whether there is anything in the staging directory; a CDN whose index is still the known one brings
+    /// nothing.
+    pub changed: bool,
+    /// To be given as [`Wanted::validator`] next time; an image has none.
+    pub validator: Option<String>,
     /// The bytes that came over the network.
     pub transferred: u64,
+    /// Requests that were sent again.
+    pub retries: u32,
+}
+
+/// A number from 0 to 1 that is different each time.
+pub type Jitter = fn() -> f64;
+
+/// All transports. One is made for the whole run, because it bounds what happens at the same time.
+#[derive(Debug)]
+pub struct Transports {}
+
+impl Transports {
+    /// The transports with these options.
+    ///
+    /// # Errors
+    /// [`FetchError::Option`] where one of them cannot be used.
+    pub fn new(_options: Options, _limits: Limits, _jitter: Jitter) -> Result<Self, FetchError> {
+        Ok(Self {})
+    }
+
+    /// Brings what is wanted. It may be dropped at any time. Requests are tried again by themselves a few times;
+    /// after that it is for the caller to come back, where [`FetchError::may_pass`] says so and not before
+    /// [`FetchError::retry_after`].
+    ///
+    /// # Errors
+    /// [`FetchError`]; what is in the staging directory then is of no use.
+    pub async fn fetch(&self, _wanted: &Wanted<'_>) -> Result<Fetched, FetchError> {
+        Err(FetchError::Lost)
+    }
 }
