@@ -11,7 +11,8 @@ pub mod config;
 pub mod control;
 pub mod edge;
 pub mod http;
-pub mod keys;
 pub mod service;
 pub mod shell;
 pub mod snapshot;
+
+pub use pilar_settings::keys;

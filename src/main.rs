@@ -57,7 +57,7 @@ fn main() -> ExitCode {
             println!(
                 "pilar-host {VERSION}: serves verified features. It is configured by its environment:\n"
             );
-            println!("{}", config::markdown());
+            println!("{}", config::HOST.table());
             return ExitCode::SUCCESS;
         }
         ["--version" | "-V" | "--help" | "-h", other, ..] | [other, ..] => {

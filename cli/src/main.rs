@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 use jiff::Timestamp;
-use pilar_settings::Settings;
+use pilar_settings::{HOST, Settings};
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use arguments::{Arguments, Command};
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return refuse_usage(&error, &words),
     };
-    let environment = Environment::read(variable, Settings::new(variables()), machine());
+    let environment = Environment::read(variable, Settings::new(&HOST, variables()), machine());
     let ui = Ui::new(
         arguments.json,
         io::stdout().is_terminal(),

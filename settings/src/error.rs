@@ -1,6 +1,6 @@
 //! What stops the start.
 
-/// A configuration that the host does not start with.
+/// A configuration that a program does not start with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// A value that is not allowed.
@@ -14,8 +14,10 @@ pub enum SettingError {
         allowed: String,
     },
     /// A name that is nearly that of a known variable.
-    #[error("{name} is not a variable of the host; did you mean {nearest}?")]
+    #[error("{name} is not a variable of {program}; did you mean {nearest}?")]
     NearMiss {
+        /// What was to be configured.
+        program: &'static str,
         /// The name found.
         name: String,
         /// The nearest known one.

@@ -1,4 +1,4 @@
-//! The trusted keys of this host (contract §5).
+//! The trusted keys of a host or a loader (contract §5).
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -6,17 +6,16 @@ use std::path::{Path, PathBuf};
 
 use pilar_artifact::keys::KeysError;
 use pilar_artifact::{Limits, TrustedKeys};
-use pilar_settings::is_dev_key;
 
-use crate::config::KeySource;
+use crate::{KeySource, is_dev_key};
 
 /// Reads the trusted keys and leaves out dev keys unless they are allowed.
 ///
 /// A dev key is one whose id is `dev` or starts with `dev-`: its private half lies on somebody's disk, so a
-/// host that is not for development must not believe it even where a copied file lists it.
+/// program that is not for development must not believe it even where a copied file lists it.
 ///
 /// # Errors
-/// [`TrustError`]; without a key the host does not start.
+/// [`TrustError`]; without a key nothing starts.
 pub fn trusted(
     source: &KeySource,
     allow_dev_keys: bool,
@@ -52,7 +51,10 @@ pub fn trusted(
 
 /// Reads a regular file, up to one byte more than `limit`: a longer one is refused as too large, and a pipe
 /// would never end.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// What the operating system says.
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if !std::fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }

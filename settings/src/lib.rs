@@ -1,11 +1,15 @@
-//! The environment of the host: every variable, what it takes, and what is refused (contract §11).
+//! The environment of the host and of the loader: every variable, what it takes, and what is refused (contract
+//! §11, §12).
 //!
-//! The host reads its configuration through [`Settings`] and stops at the first problem; `pilar doctor` shows
-//! all of them. Nothing here reads the environment: programs pass it in.
+//! Each reads its configuration through [`Settings`] and stops at the first problem; `pilar doctor` shows
+//! all of a host's. Nothing here reads the environment: programs pass it in.
 
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod keys;
+mod loader;
+mod program;
 mod table;
 mod value;
 
@@ -14,11 +18,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use error::SettingError;
-pub use table::{Kind, State, VARIABLES, Variable, markdown};
+pub use program::{HOST, LOADER, Program, markdown};
+pub use table::{Kind, State, VARIABLES, Variable};
 
-/// The variables of an environment that are set.
+/// The variables of an environment that are set, as one program sees them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Settings {
+    program: &'static Program,
     set: BTreeMap<String, String>,
 }
 
@@ -32,21 +38,26 @@ pub enum KeySource {
 }
 
 impl Settings {
-    /// The variables of `environment`. An empty value counts as unset: that is how charts and compose files
-    /// leave a variable out.
-    pub fn new(environment: impl IntoIterator<Item = (String, String)>) -> Self {
+    /// The variables of `environment`, for `program`. An empty value counts as unset: that is how charts and
+    /// compose files leave a variable out.
+    pub fn new(
+        program: &'static Program,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         Self {
+            program,
             set: environment.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect(),
         }
     }
 
-    /// Everything that the host does not start with, in the order in which it is found.
+    /// Everything that the program does not start with, in the order in which it is found.
     pub fn problems(&self) -> Vec<SettingError> {
-        let values = VARIABLES.iter().filter_map(|variable| {
+        let values = self.program.variables.iter().filter_map(|variable| {
             let value = self.set.get(variable.name)?;
             value::check(variable, value).err()
         });
-        table::near_misses(self.set.keys())
+        self.program
+            .near_misses(self.set.keys())
             .chain(values)
             .chain(self.production().err())
             .chain(self.for_development_only())
@@ -56,15 +67,16 @@ impl Settings {
 
     /// Things that are no error, one line each.
     pub fn notes(&self) -> Vec<String> {
-        let reserved = VARIABLES.iter().filter(|variable| {
+        let reserved = self.program.variables.iter().filter(|variable| {
             variable.state == State::Reserved && self.set.contains_key(variable.name)
         });
+        let program = self.program.name;
         let reserved = reserved.map(|Variable { name, .. }| {
-            format!("{name} is set, but this version of the host does not act on it yet")
+            format!("{name} is set, but this version of {program} does not act on it yet")
         });
-        let unknown = table::unknown(self.set.keys());
+        let unknown = self.program.unknown(self.set.keys());
         unknown
-            .map(|name| format!("{name} is not a variable of the host and has no effect"))
+            .map(|name| format!("{name} is not a variable of {program} and has no effect"))
             .chain(reserved)
             .collect()
     }
@@ -81,7 +93,8 @@ impl Settings {
 
     /// The value, or the default of the table.
     pub fn text(&self, name: &'static str) -> Option<String> {
-        let default = || table::find(name).and_then(|variable| variable.default).map(str::to_owned);
+        let default =
+            || self.program.find(name).and_then(|variable| variable.default).map(str::to_owned);
         self.set.get(name).map(|value| value.trim().to_owned()).or_else(default)
     }
 
@@ -90,7 +103,7 @@ impl Settings {
     /// # Errors
     /// [`SettingError::BadValue`].
     pub fn number<T: FromStr>(&self, name: &'static str) -> Result<T, SettingError> {
-        value::parse(name, &self.text(name).unwrap_or_default())
+        self.parse(name, &self.text(name).unwrap_or_default())
     }
 
     /// A value without a default.
@@ -98,7 +111,7 @@ impl Settings {
     /// # Errors
     /// [`SettingError::BadValue`].
     pub fn optional<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, SettingError> {
-        self.text(name).map(|text| value::parse(name, &text)).transpose()
+        self.text(name).map(|text| self.parse(name, &text)).transpose()
     }
 
     /// A switch; off where it is not set and has no default.
@@ -147,6 +160,10 @@ impl Settings {
             (Some(source), None) | (None, Some(source)) => Ok(source),
             (None, None) => Err(SettingError::NoTrustedKeys),
         }
+    }
+
+    fn parse<T: FromStr>(&self, name: &'static str, text: &str) -> Result<T, SettingError> {
+        value::parse(name, self.program.find(name), text)
     }
 
     fn for_development_only(&self) -> Option<SettingError> {

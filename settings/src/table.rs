@@ -1,8 +1,5 @@
-//! Every variable of the host, in one table. `docs/configuration.md` is generated from it.
-
-use std::fmt::Write as _;
-
-use crate::SettingError;
+//! Every variable of the host, in one table. `docs/configuration.md` is generated from it and from that of the
+//! loader.
 
 /// One variable of the environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +70,7 @@ pub enum State {
     Reserved,
 }
 
-const MAX: u64 = u64::MAX;
+pub(crate) const MAX: u64 = u64::MAX;
 
 /// The table.
 pub const VARIABLES: &[Variable] = &[
@@ -471,90 +468,3 @@ pub const VARIABLES: &[Variable] = &[
         doc: "Milliseconds that it rests.",
     },
 ];
-
-/// Families of names: an unknown name in one of them is worth a line in the log.
-const PREFIXES: &[&str] = &[
-    "ADMIN_",
-    "ALLOW_",
-    "API_PROXY_",
-    "ARTIFACTS_",
-    "CIRCUIT_BREAKER_",
-    "DFS_",
-    "DIPS_",
-    "FALLBACK_",
-    "FEATURE_",
-    "HOST_",
-    "HOT_REFRESH_",
-    "RATE_LIMIT_",
-    "RPC_",
-    "TRUST_",
-];
-
-/// Names of other programs of this system that may stand in the same environment.
-const NEIGHBOURS: &[&str] =
-    &["FEATURE_SIGNING_KEY", "FEATURE_SIGNING_KEY_PATH", "FEATURE_SIGNING_KEY_ID"];
-
-/// Names shorter than this have too many neighbours to guess at.
-const SHORTEST_GUESS: usize = 8;
-
-pub(crate) fn find(name: &str) -> Option<&'static Variable> {
-    VARIABLES.iter().find(|variable| variable.name == name)
-}
-
-/// Names that are nearly those of known ones.
-pub(crate) fn near_misses<'n>(
-    names: impl Iterator<Item = &'n String>,
-) -> impl Iterator<Item = SettingError> {
-    names.filter(|name| !is_known(name)).filter_map(|name| {
-        nearest(name).map(|nearest| SettingError::NearMiss { name: name.clone(), nearest })
-    })
-}
-
-/// Names that look like ours and are not.
-pub(crate) fn unknown<'n>(
-    names: impl Iterator<Item = &'n String>,
-) -> impl Iterator<Item = &'n String> {
-    names.filter(|name| {
-        let ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
-        ours && !is_known(name) && nearest(name).is_none()
-    })
-}
-
-fn is_known(name: &str) -> bool {
-    find(name).is_some() || NEIGHBOURS.contains(&name)
-}
-
-fn nearest(name: &str) -> Option<&'static str> {
-    VARIABLES
-        .iter()
-        .filter(|variable| variable.name.len().min(name.len()) >= SHORTEST_GUESS)
-        .map(|variable| {
-            (strsim::damerau_levenshtein(variable.name, &name.to_ascii_uppercase()), variable.name)
-        })
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, nearest)| nearest)
-}
-
-/// The table as `docs/configuration.md` shows it.
-pub fn markdown() -> String {
-    let mut text = String::from(
-        "# Configuration of the host\n\n\
-         Generated from `settings/src/table.rs`; a test keeps it current. An empty value counts as unset. A bad value \
-         stops the start and says what is allowed; so does a name that is nearly one of these. \"Reserved\" \
-         variables are checked, but nothing acts on them yet, and the host says so when one is set. `OTEL_*` is taken \
-         and has no effect yet. A bad value ends the start with status 2; what is wrong with files or the port with \
-         status 1.\n\n\
-         | variable | takes | default | state | what it does |\n|---|---|---|---|---|\n",
-    );
-    for Variable { name, kind, default, state, doc } in VARIABLES {
-        let default = default.map_or_else(|| "–".to_owned(), |text| format!("`{text}`"));
-        let state = match state {
-            State::Active => "active",
-            State::Reserved => "reserved",
-        };
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "| `{name}` | {} | {default} | {state} | {doc} |", kind.allowed());
-    }
-    text
-}

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::SettingError;
-use crate::table::{Kind, Variable, find};
+use crate::table::{Kind, Variable};
 
 /// Checks a value that is set against the kind of its variable.
 pub(crate) fn check(variable: &Variable, value: &str) -> Result<(), SettingError> {
@@ -23,8 +23,12 @@ pub(crate) fn check(variable: &Variable, value: &str) -> Result<(), SettingError
 }
 
 /// Parses a value whose variable was checked before.
-pub(crate) fn parse<T: FromStr>(name: &'static str, value: &str) -> Result<T, SettingError> {
-    value.trim().parse().map_err(|_| match find(name) {
+pub(crate) fn parse<T: FromStr>(
+    name: &'static str,
+    variable: Option<&Variable>,
+    value: &str,
+) -> Result<T, SettingError> {
+    value.trim().parse().map_err(|_| match variable {
         Some(variable) => bad(variable, value),
         None => {
             SettingError::BadValue { name, value: value.to_owned(), allowed: "a value".to_owned() }

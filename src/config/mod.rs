@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use pilar_settings::{
-    KeySource, Kind, SettingError, Settings, State, VARIABLES, Variable, markdown,
+    HOST, KeySource, Kind, SettingError, Settings, State, VARIABLES, Variable, markdown,
 };
 
 use crate::edge::{BodySender, DriverChoice, Limits};
@@ -123,7 +123,7 @@ pub struct Checked {
 pub fn read(
     environment: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Checked, SettingError> {
-    let settings = Settings::new(environment);
+    let settings = Settings::new(&HOST, environment);
     if let Some(problem) = settings.problems().into_iter().next() {
         return Err(problem);
     }

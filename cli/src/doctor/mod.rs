@@ -11,7 +11,7 @@ mod memory;
 use std::path::PathBuf;
 
 use clap::Args;
-use pilar_settings::{SettingError, Settings};
+use pilar_settings::{HOST, SettingError, Settings};
 use serde_json::json;
 
 use crate::environment::Environment;
@@ -61,7 +61,7 @@ pub(crate) fn run(
         Some(path) => {
             let file = env_file::read(path)?;
             findings.extend(file.problems);
-            Settings::new(file.variables)
+            Settings::new(&HOST, file.variables)
         }
     };
     let url = arguments.url.as_deref().map(crate::http::base_url).transpose()?;
