@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, Mode, OFlags, RenameFlags, ResolveFlags, fsync, mkdirat, openat, openat2,
-    renameat_with, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, fstat, fsync, mkdirat,
+    openat, openat2, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -184,6 +184,28 @@ impl Directory {
         fsync(&self.fd).map_err(|error| {
             StoreError::io("write the directory to disk", &self.path)(error.into())
         })
+    }
+
+    /// Waits until everything below it is on the disk, and then its own entries: no directory is there before what
+    /// it holds.
+    pub(crate) fn sync_all(&self) -> Result<(), StoreError> {
+        for name in self.names()? {
+            if matches!(name.as_str(), "." | "..") {
+                continue;
+            }
+            let path = self.path.join(&name);
+            let failed =
+                |error: Errno| StoreError::io("write the file to disk", &path)(error.into());
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let entry =
+                open_beneath(self.fd.as_fd(), &name, flags, Mode::empty()).map_err(failed)?;
+            if FileType::from_raw_mode(fstat(&entry).map_err(failed)?.st_mode).is_dir() {
+                Self { fd: Arc::new(entry), path }.sync_all()?;
+            } else {
+                fsync(&entry).map_err(failed)?;
+            }
+        }
+        self.sync()
     }
 
     /// The same directory, renamed.

@@ -54,6 +54,12 @@ pub enum StoreError {
         /// What the bytes are, or why they are not looked at.
         found: Result<Sha256Digest, ReadError>,
     },
+    /// Another loader works in this tree.
+    #[error("another loader works in this directory")]
+    Busy {
+        /// The artifacts directory.
+        path: PathBuf,
+    },
     /// Somebody wrote the index without taking the lock.
     #[error("the index of {feature} changed while the next one was made")]
     IndexChanged {
@@ -82,6 +88,7 @@ impl StoreError {
             Self::NotAFile { .. } => "store-not-a-file",
             Self::ContentDiffers { .. } => "version-taken",
             Self::Damaged { .. } => "version-damaged",
+            Self::Busy { .. } => "store-busy",
             Self::IndexChanged { .. } => "index-changed",
         }
     }
@@ -94,6 +101,7 @@ impl StoreError {
             | Self::NotAFile { path }
             | Self::ContentDiffers { path, .. }
             | Self::Damaged { path, .. }
+            | Self::Busy { path }
             | Self::IndexChanged { path, .. } => path,
         }
     }
@@ -119,6 +127,7 @@ impl StoreError {
                 "raise \"version\" in the source manifest and build again"
             }
             Self::Damaged { .. } => "publish the same sources under a new version number",
+            Self::Busy { .. } => "end the other pilar-loader, or name another directory",
             Self::IndexChanged { .. } => {
                 "run it again, and let only pilar and pilar-loader write there"
             }

@@ -8,6 +8,9 @@ use crate::directory::Directory;
 use crate::writer::STAGING;
 use crate::{FeatureDir, Store, StoreError};
 
+/// How its name starts. No feature id starts with a dot, so it is no feature's staging directory.
+pub(crate) const INCOMING: &str = ".incoming-";
+
 /// One download of one feature, on the file system of the tree. Dropping it takes it away again.
 ///
 /// It has the shape of a feature's directory: `releases.json` and version directories. Every name is resolved
@@ -27,7 +30,7 @@ impl Store {
     /// [`StoreError`].
     pub fn incoming(&self, feature: &FeatureId, unique: &str) -> Result<Incoming, StoreError> {
         let all = self.root().make(STAGING)?;
-        let name = format!("incoming-{feature}-{unique}");
+        let name = format!("{INCOMING}{feature}-{unique}");
         all.remove(&name)?;
         Ok(Incoming { dir: all.make(&name)?, all, name })
     }
@@ -46,6 +49,11 @@ impl Incoming {
             dir = dir.make(parent)?;
         }
         dir.replace_open(leaf)
+    }
+
+    /// The directory itself.
+    pub(crate) fn dir(&self) -> &Directory {
+        &self.dir
     }
 
     /// Opens it for reading.

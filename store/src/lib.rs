@@ -6,9 +6,15 @@
 //! A publish goes: [`Store::lock`] one feature, [`FeatureWriter::stage`] the files, verify them,
 //! [`StagedVersion::publish`] makes the version directory appear complete, and
 //! [`FeatureWriter::replace_index`] comes last.
+//!
+//! A loader has the whole tree to itself by [`Store::claim`]; it fills an [`Incoming`], verifies it, and
+//! [`FeatureWriter::adopt`]s the version directories in it.
 
 #![forbid(unsafe_code)]
 
+mod adopt;
+mod claim;
+mod content;
 mod directory;
 mod error;
 mod file;
@@ -17,6 +23,7 @@ mod read;
 mod stage;
 mod writer;
 
+pub use claim::Claim;
 pub use error::StoreError;
 pub use file::{create_file, replace_file};
 pub use incoming::Incoming;

@@ -6,8 +6,9 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use pilar_artifact::verify::{ReadArtifact, ReadError};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
+use semver::Version;
 
 use crate::StoreError;
 use crate::directory::{Directory, open_beneath};
@@ -36,6 +37,20 @@ impl FeatureDir {
     /// The directory that is held for writing.
     pub(crate) fn of(held: &Directory) -> Result<Self, StoreError> {
         Ok(Self { dir: held.handle()? })
+    }
+
+    /// The names in it that are those of versions, ascending.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn versions(&self) -> io::Result<Vec<Version>> {
+        let mut versions = Vec::new();
+        for entry in Dir::read_from(&self.dir)? {
+            let name = entry?.file_name().to_str().ok().and_then(|name| name.parse().ok());
+            versions.extend(name);
+        }
+        versions.sort();
+        Ok(versions)
     }
 
     fn open_file(&self, path: &str) -> Result<File, ReadError> {

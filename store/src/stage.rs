@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pilar_artifact::verify::ReadArtifact as _;
-use pilar_artifact::{FileName, Limits, MANIFEST_FILE, Sha256Digest};
+use pilar_artifact::{FileName, MANIFEST_FILE};
 use rustix::fs::RenameFlags;
 use semver::Version;
 
+use crate::content::{Content, assert_same};
 use crate::directory::Directory;
-use crate::{FeatureDir, FeatureWriter, StoreError};
+use crate::{FeatureWriter, StoreError};
 
 /// Its name while it is out of sight.
 const STAGED: &str = "version";
@@ -22,12 +22,6 @@ pub struct StagedVersion<'w> {
     /// Those within it.
     directories: BTreeSet<String>,
     files: BTreeMap<FileName, Content>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Content {
-    digest: Sha256Digest,
-    bytes: u64,
 }
 
 /// What came of placing a version.
@@ -82,7 +76,8 @@ impl<'w> StagedVersion<'w> {
         let name = self.version.to_string();
         let home = self.writer.home();
         if home.has(&name) {
-            self.compare(home, &name, manifest)?;
+            let files = self.files.iter().map(|(name, content)| (name, *content));
+            assert_same(home, &name, Content::of(manifest), files)?;
             // It may have been renamed just before a crash, so that only its directory was not yet on disk.
             home.sync()?;
             return Ok(Placed::AlreadyThere);
@@ -113,38 +108,6 @@ impl<'w> StagedVersion<'w> {
             self.dir.get(directory)?.sync()?;
         }
         self.dir.sync()
-    }
-
-    fn compare(&self, home: &Directory, name: &str, manifest: &[u8]) -> Result<(), StoreError> {
-        let target = home.get(name)?;
-        let dir = FeatureDir::of(&target)?;
-        let there = |name: &str, limit| dir.read(name, limit).map(|bytes| Sha256Digest::of(&bytes));
-        let damaged = |name: &str, expected, found| {
-            Err(StoreError::Damaged { path: target.path().join(name), expected, found })
-        };
-        let offered = Sha256Digest::of(manifest);
-        // Another manifest may well be longer, and its digest is wanted.
-        match there(MANIFEST_FILE, Limits::default().json_bytes.max(manifest.len() as u64)) {
-            Ok(published) if published == offered => {}
-            Ok(published) => {
-                let path = target.path().to_owned();
-                return Err(StoreError::ContentDiffers { path, published, offered });
-            }
-            unread => return damaged(MANIFEST_FILE, offered, unread),
-        }
-        for (file, expected) in &self.files {
-            match there(file.as_str(), expected.bytes) {
-                Ok(found) if found == expected.digest => {}
-                found => return damaged(file.as_str(), expected.digest, found),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Content {
-    fn of(bytes: &[u8]) -> Self {
-        Self { digest: Sha256Digest::of(bytes), bytes: bytes.len() as u64 }
     }
 }
 

@@ -21,6 +21,9 @@ pub(crate) const STAGING: &str = ".staging";
 /// The feature's directory before its first index, within its staging directory.
 const NEW: &str = "new";
 
+/// The feature's directory when nobody is to see it any more, within its staging directory.
+const GONE: &str = "gone";
+
 /// An artifacts directory, for writing.
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -210,7 +213,25 @@ impl FeatureWriter {
         Ok(())
     }
 
-    fn index_digest(&self) -> Result<Option<Sha256Digest>, StoreError> {
+    /// Takes the feature out: readers see all of it, or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the feature is there whole, or gone.
+    pub fn take_out(self) -> Result<(), StoreError> {
+        if matches!(self.home, Home::Visible(_)) {
+            let name = self.feature.as_str();
+            self.root.rename(name, self.staging(), GONE, RenameFlags::NOREPLACE)?;
+            self.root.sync()?;
+            self.staging().remove(GONE)?;
+        }
+        Ok(())
+    }
+
+    /// The digest of the index that readers see.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn index_digest(&self) -> Result<Option<Sha256Digest>, StoreError> {
         let Some(dir) = self.read()? else { return Ok(None) };
         match dir.read(RELEASES_FILE, Limits::default().json_bytes) {
             Ok(bytes) => Ok(Some(Sha256Digest::of(&bytes))),
