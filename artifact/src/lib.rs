@@ -19,6 +19,7 @@ pub mod index;
 pub mod json;
 pub mod keys;
 pub mod limits;
+pub mod loader_status;
 pub mod manifest;
 pub mod operations;
 pub mod remote_index;

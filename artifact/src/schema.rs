@@ -3,6 +3,7 @@
 use schemars::{Schema, schema_for};
 
 use crate::keys::KeysDocument;
+use crate::loader_status::LoaderStatus;
 use crate::remote_index::RemoteIndex;
 use crate::signature::SignatureField;
 use crate::{Manifest, ReleaseIndex, SourceManifest};
@@ -15,6 +16,7 @@ pub fn all() -> Vec<(&'static str, Schema)> {
         ("releases.schema.json", schema_for!(SignedReleaseIndex)),
         ("remote-index.schema.json", schema_for!(RemoteIndex)),
         ("trusted-keys.schema.json", schema_for!(KeysDocument)),
+        ("loader-status.schema.json", schema_for!(LoaderStatus)),
     ]
 }
 
