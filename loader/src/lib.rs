@@ -6,8 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod http;
+pub mod machine;
+pub mod place;
 pub mod problem;
+pub mod reconcile;
+pub mod record;
 pub mod registration;
+pub mod run;
 pub mod source;
+pub mod status;
 pub mod transport;
 pub mod unpack;

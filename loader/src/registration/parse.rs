@@ -56,6 +56,18 @@ impl Registration {
         })
     }
 
+    /// Reads the words of a command line.
+    ///
+    /// # Errors
+    /// [`RegistrationError`], naming the key of a registration that would hold the same, and the remedy.
+    pub fn from_words(feature: &FeatureId, from: &str) -> Result<Self, RegistrationError> {
+        let key = if from.contains("://") { CDN } else { IMAGE };
+        Self::from_texts(|wanted| match wanted {
+            FEATURE => Some(Ok(feature.as_str())),
+            wanted => (wanted == key).then_some(Ok(from)),
+        })
+    }
+
     fn from_texts<'d>(
         get: impl Fn(&'static str) -> Option<Result<&'d str, NotText>>,
     ) -> Result<Self, RegistrationError> {
@@ -118,6 +130,16 @@ impl Registration {
             }),
         }?;
         Ok(Self { feature: id, origin })
+    }
+}
+
+impl Origin {
+    /// What tells one artifact from another: the digest of an image, wherever it is kept; the URL of a CDN.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Image(image) => format!("sha256:{}", image.digest),
+            Self::Cdn(url) => url.to_string(),
+        }
     }
 }
 

@@ -1,0 +1,348 @@
+//! From a staging directory into the tree: what passed verification, whole, and nothing else.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pilar_artifact::select::select;
+use pilar_artifact::verify::{
+    self, Context, DropFiles, ReadArtifact, ReadError, VerifiedIndex, VerifiedVersion,
+};
+use pilar_artifact::{
+    FeatureId, Limits, MANIFEST_FILE, RELEASES_FILE, Rejection, ReleaseIndex, Sha256Digest,
+    TrustedKeys,
+};
+use pilar_store::{FeatureDir, FeatureWriter, Incoming, Store};
+use semver::Version;
+
+use crate::problem::Problem;
+use crate::record::{Placement, Record, Records};
+use crate::registration::Origin;
+use crate::source::Registered;
+
+/// Everything that placing needs to know. All of it blocks: hashing, and waiting for the disk.
+#[derive(Debug)]
+pub struct Placer {
+    artifacts: PathBuf,
+    store: Store,
+    records: Records,
+    keys: TrustedKeys,
+    retain: Duration,
+    clock: fn() -> Timestamp,
+    limits: Limits,
+}
+
+/// What is in the tree of one feature.
+#[derive(Debug, Clone, Default)]
+pub struct Present {
+    /// The digest of its index.
+    pub index: Option<Sha256Digest>,
+    /// Each version, with the digest of its manifest.
+    pub versions: BTreeMap<Version, Sha256Digest>,
+}
+
+/// What came of placing.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What is remembered from now on.
+    pub record: Record,
+    /// Things that are no error: a version that may not serve now and failed a check, an index that is stale.
+    pub notes: Vec<Problem>,
+}
+
+impl Placer {
+    /// Places into `store`, which is at `artifacts`.
+    pub fn new(
+        artifacts: PathBuf,
+        store: Store,
+        keys: TrustedKeys,
+        retain: Duration,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let records = Records::of(&artifacts);
+        Self { artifacts, store, records, keys, retain, clock, limits: Limits::default() }
+    }
+
+    /// What is remembered.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// The keys whose signatures count.
+    pub fn keys(&self) -> &TrustedKeys {
+        &self.keys
+    }
+
+    /// An empty place for a download.
+    ///
+    /// # Errors
+    /// A [`Problem`] of the disk.
+    pub fn incoming(&self, feature: &FeatureId, unique: &str) -> Result<Incoming, Problem> {
+        Ok(self.store.incoming(feature, unique)?)
+    }
+
+    /// What is in the tree, by what the files are named and what their bytes are. Nothing of it is verified.
+    ///
+    /// # Errors
+    /// A [`Problem`] of the disk.
+    pub fn present(&self, feature: &FeatureId) -> Result<Present, Problem> {
+        let Some(dir) = self.read(feature)? else { return Ok(Present::default()) };
+        let digest = |path: &str| {
+            let bytes = dir.read(path, self.limits.json_bytes).ok()?;
+            Some(Sha256Digest::of(&bytes))
+        };
+        let with_digest = |version: Version| {
+            let found = digest(&format!("{version}/{MANIFEST_FILE}"))?;
+            Some((version, found))
+        };
+        let versions = self.versions(feature, &dir)?;
+        Ok(Present {
+            index: digest(RELEASES_FILE),
+            versions: versions.into_iter().filter_map(with_digest).collect(),
+        })
+    }
+
+    /// Verifies what came, and makes it visible: versions first, the index last. Nothing of the tree changes where
+    /// a check fails.
+    ///
+    /// # Errors
+    /// A [`Problem`]; what served before still serves.
+    pub fn place(
+        &self,
+        registered: &Registered,
+        incoming: &Incoming,
+        before: &Record,
+        validator: Option<String>,
+    ) -> Result<Outcome, Problem> {
+        let feature = &registered.registration.feature;
+        let arrived = Arrived { incoming: incoming.read()?, tree: self.read(feature)? };
+        let now = (self.clock)();
+        let context = Context { keys: &self.keys, now, host_version: None, limits: self.limits };
+        let VerifiedIndex { index, sha256, .. } = verify::index(&arrived, feature, &context)?;
+        let mut record = before.clone();
+        if let Origin::Cdn(_) = registered.registration.origin {
+            record.highest_sequence = Some(not_lower(&index, before.highest_sequence)?);
+        }
+        let (verified, mut notes) = verify_versions(&arrived, &index, &context)?;
+        notes.extend(stale(registered, &index, now));
+        let bytes = arrived.read(RELEASES_FILE, self.limits.json_bytes).map_err(|error| {
+            Problem::new(error.code(), format!("{RELEASES_FILE}: {error}"), "try again")
+        })?;
+
+        let mut writer = self.store.lock(feature)?;
+        for version in verified.iter().filter(|version| arrived.has(version)) {
+            writer.adopt(incoming, version)?;
+        }
+        record.placed = Some(Placement {
+            origin: registered.registration.origin.identity(),
+            validator,
+            registered_in: registered.place.clone(),
+            index_sha256: sha256.hex(),
+            sequence: index.sequence,
+            active_version: index.active_version.clone(),
+            versions: verified.iter().map(|one| one.manifest.version.clone()).collect(),
+            at: now,
+        });
+        self.note_who_left(&writer, &index, now, &mut record)?;
+        self.records.save(feature, &record)?;
+        let previous = writer.index_digest()?;
+        if previous != Some(sha256) {
+            writer.replace_index(previous, &bytes)?;
+        }
+        self.collect_from(&mut writer, &mut record, now)?;
+        Ok(Outcome { record, notes })
+    }
+
+    /// Remembers that what is in place is registered in another place now.
+    ///
+    /// # Errors
+    /// A [`Problem`] of the disk.
+    pub fn moved(&self, registered: &Registered, record: &mut Record) -> Result<(), Problem> {
+        match &mut record.placed {
+            Some(placed) if placed.registered_in != registered.place => {
+                placed.registered_in.clone_from(&registered.place);
+                self.records.save(&registered.registration.feature, record)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the versions whose time is over since the index does not name them any more.
+    ///
+    /// # Errors
+    /// A [`Problem`] of the disk.
+    pub fn collect(&self, feature: &FeatureId, record: &mut Record) -> Result<(), Problem> {
+        let mut writer = self.store.lock(feature)?;
+        self.collect_from(&mut writer, record, (self.clock)())
+    }
+
+    /// When [`Placer::collect`] has something to do next.
+    pub fn next_collection(&self, record: &Record) -> Option<Timestamp> {
+        record.left.values().min().and_then(|since| since.checked_add(self.retain).ok())
+    }
+
+    /// Takes a feature out that the loader has put there.
+    ///
+    /// # Errors
+    /// A [`Problem`] of the disk; the feature is there whole, or gone.
+    pub fn take_out(&self, feature: &FeatureId, record: &mut Record) -> Result<(), Problem> {
+        self.store.lock(feature)?.take_out()?;
+        record.placed = None;
+        record.left.clear();
+        self.records.save(feature, record)
+    }
+
+    fn read(&self, feature: &FeatureId) -> Result<Option<FeatureDir>, Problem> {
+        let path = self.artifacts.join(feature.as_str());
+        match FeatureDir::open(&path) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.unreadable(feature, &error)),
+        }
+    }
+
+    fn versions(&self, feature: &FeatureId, dir: &FeatureDir) -> Result<Vec<Version>, Problem> {
+        dir.versions().map_err(|error| self.unreadable(feature, &error))
+    }
+
+    fn unreadable(&self, feature: &FeatureId, error: &io::Error) -> Problem {
+        let path = self.artifacts.join(feature.as_str());
+        Problem::new(
+            "store-unreadable",
+            format!("{}: {error}", path.display()),
+            "let the user of this process read and write the artifacts directory; only loader and pilar write there",
+        )
+    }
+
+    /// Versions on the disk that the next index does not name begin their time now, unless it runs already.
+    fn note_who_left(
+        &self,
+        writer: &FeatureWriter,
+        next: &ReleaseIndex,
+        now: Timestamp,
+        record: &mut Record,
+    ) -> Result<(), Problem> {
+        let there = match writer.read()? {
+            Some(dir) => self.versions(writer.feature(), &dir)?,
+            None => Vec::new(),
+        };
+        let unnamed = there.into_iter().filter(|version| next.entry(version).is_none());
+        let since = |version: &Version| record.left.get(version).copied().unwrap_or(now);
+        let left = unnamed.map(|version| (version.clone(), since(&version))).collect();
+        record.left = left;
+        Ok(())
+    }
+
+    fn collect_from(
+        &self,
+        writer: &mut FeatureWriter,
+        record: &mut Record,
+        now: Timestamp,
+    ) -> Result<(), Problem> {
+        let is_over =
+            |since: &Timestamp| since.checked_add(self.retain).is_ok_and(|end| end <= now);
+        let over: Vec<Version> = record
+            .left
+            .iter()
+            .filter(|(_, since)| is_over(since))
+            .map(|(v, _)| v.clone())
+            .collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        writer.retain_versions(|version| !over.contains(version))?;
+        record.left.retain(|version, _| !over.contains(version));
+        self.records.save(writer.feature(), record)
+    }
+}
+
+/// Over a CDN the signed index is the only authority, so its sequence never goes back (contract §4).
+fn not_lower(index: &ReleaseIndex, highest: Option<u64>) -> Result<u64, Problem> {
+    match highest.filter(|highest| *highest > index.sequence) {
+        None => Ok(index.sequence),
+        Some(highest) => Err(Problem::new(
+            "index-sequence-lower",
+            format!(
+                "{RELEASES_FILE}: its sequence is {}, but {highest} was accepted before",
+                index.sequence
+            ),
+            "release again, so that the sequence grows; to go back to an older version use `pilar release rollback`",
+        )),
+    }
+}
+
+/// A remote index whose time is over keeps serving, and that is said loudly (contract §4).
+fn stale(registered: &Registered, index: &ReleaseIndex, now: Timestamp) -> Option<Problem> {
+    let is_remote = matches!(registered.registration.origin, Origin::Cdn(_));
+    let end = index.expires_at.filter(|end| is_remote && *end < now)?;
+    Some(Problem::new(
+        "index-stale",
+        format!("{RELEASES_FILE}: it was to be replaced by {end}; it goes on serving"),
+        "publish a new index, and see whether the CDN serves an old copy",
+    ))
+}
+
+/// Every version that passes the checks. The one that is to serve must; another one that does not is left out and
+/// noted, because it takes nothing away.
+fn verify_versions(
+    arrived: &Arrived,
+    index: &ReleaseIndex,
+    context: &Context<'_>,
+) -> Result<(Vec<VerifiedVersion>, Vec<Problem>), Rejection> {
+    let verify =
+        |version: &Version| verify::version(arrived, index, version, context, &mut DropFiles);
+    let mut refused = None;
+    let selection = select(index, |entry| {
+        // A lower version is no substitute: what serves now is one that was asked for.
+        if let Some(rejection) = &refused {
+            return Err(Rejection::clone(rejection));
+        }
+        verify(&entry.version).inspect_err(|rejection| refused = Some(rejection.clone()))
+    });
+    if let Some(rejection) = refused {
+        return Err(rejection);
+    }
+    let mut verified = Vec::new();
+    let mut notes = Vec::new();
+    let serving = selection.serving.map(|(_, version)| version);
+    let is_serving = |version: &Version| {
+        serving.as_ref().is_some_and(|serving| serving.manifest.version == *version)
+    };
+    for entry in index.versions.iter().filter(|entry| entry.revoked.is_none()) {
+        if is_serving(&entry.version) {
+            continue;
+        }
+        match verify(&entry.version) {
+            Ok(version) => verified.push(version),
+            Err(rejection) => notes.push(rejection.into()),
+        }
+    }
+    verified.extend(serving);
+    Ok((verified, notes))
+}
+
+/// What came, and behind it what is in the tree already.
+struct Arrived {
+    incoming: FeatureDir,
+    tree: Option<FeatureDir>,
+}
+
+impl Arrived {
+    fn has(&self, version: &VerifiedVersion) -> bool {
+        let path = format!("{}/{MANIFEST_FILE}", version.manifest.version);
+        self.incoming.read(&path, Limits::default().json_bytes).is_ok()
+    }
+}
+
+impl ReadArtifact for Arrived {
+    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
+        match (self.incoming.read(path, limit), &self.tree) {
+            (Err(ReadError::Missing), Some(tree)) if path != RELEASES_FILE => {
+                tree.read(path, limit)
+            }
+            (read, _) => read,
+        }
+    }
+}

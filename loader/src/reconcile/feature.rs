@@ -1,0 +1,337 @@
+//! One feature: fetched, placed, tried again, looked at again, taken out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use pilar_artifact::FeatureId;
+use pilar_artifact::loader_status::{LoaderFeature, OriginKind};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+
+use super::{Fetch, Shared};
+use crate::place::Placer;
+use crate::problem::Problem;
+use crate::record::Record;
+use crate::registration::Origin;
+use crate::source::Registered;
+use crate::status;
+use crate::transport::{FetchError, Fetched, Trust, Wanted};
+
+/// The longest sleep: the clock of the machine may be set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// What is to become of a feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Want {
+    /// This.
+    Have(Registered),
+    /// What is there stays: nobody has said what is wanted yet, or not so that it could be done.
+    Keep {
+        /// The place that registered it.
+        place: String,
+    },
+    /// It is not registered any more.
+    Gone,
+    /// Nothing: it was taken out before.
+    Nothing,
+}
+
+/// One feature and what is known of it.
+#[derive(Debug)]
+pub(super) struct Feature<F> {
+    shared: Arc<Shared<F>>,
+    id: FeatureId,
+    record: Record,
+    wanted: watch::Receiver<Want>,
+}
+
+/// Why an attempt ended without success.
+enum Ended {
+    /// Something else is wanted now.
+    Overtaken,
+    /// It failed.
+    Failed {
+        problem: Problem,
+        /// A server asked for that much time.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl<F: Fetch> Feature<F> {
+    pub(super) fn new(
+        shared: Arc<Shared<F>>,
+        id: FeatureId,
+        record: Record,
+        wanted: watch::Receiver<Want>,
+    ) -> Self {
+        Self { shared, id, record, wanted }
+    }
+
+    /// Does what is wanted, again and again, until nobody wants anything more.
+    pub(super) async fn run(mut self) {
+        let mut failures = 0;
+        loop {
+            let want = self.wanted.borrow_and_update().clone();
+            let pause = match self.step(&want).await {
+                Ok(pause) => {
+                    failures = 0;
+                    pause
+                }
+                Err(Ended::Overtaken) => {
+                    failures = 0;
+                    continue;
+                }
+                Err(Ended::Failed { problem, retry_after }) => {
+                    failures += 1;
+                    Some(self.failed(problem, failures, retry_after))
+                }
+            };
+            let pause = pause.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+            tokio::select! {
+                changed = self.wanted.changed() => match changed {
+                    Ok(()) => failures = 0,
+                    Err(_) => return,
+                },
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Does what is wanted once, and says when to look again.
+    async fn step(&mut self, want: &Want) -> Result<Option<Duration>, Ended> {
+        match want {
+            Want::Have(registered) => {
+                self.converge(registered).await?;
+                Ok(self.next_look(registered))
+            }
+            Want::Keep { place } => {
+                let placed = self.record.placed.clone();
+                self.shared.board.update(&self.id, |said| {
+                    said.registered_in = Some(place.clone());
+                    say_placed(said, placed);
+                });
+                self.collect().await?;
+                Ok(None)
+            }
+            Want::Gone => {
+                self.take_out().await?;
+                Ok(None)
+            }
+            Want::Nothing => Ok(None),
+        }
+    }
+
+    async fn converge(&mut self, registered: &Registered) -> Result<(), Ended> {
+        let start = Instant::now();
+        self.say_begun(registered);
+        let origin = &registered.registration.origin;
+        let id = self.id.clone();
+        let present = self.blocking(move |placer| placer.present(&id)).await?;
+        let in_place = self.record.placed.clone().filter(|placed| {
+            placed.origin == origin.identity()
+                && placed.is_of(present.index)
+                && placed.versions.iter().all(|version| present.versions.contains_key(version))
+        });
+        let mut fetched = None;
+        if in_place.is_none() || matches!(origin, Origin::Cdn(_)) {
+            let validator = in_place.and_then(|placed| placed.validator);
+            fetched = self.fetch_and_place(registered, present, validator).await?;
+        }
+        self.remember_place(registered).await?;
+        self.collect().await?;
+        self.say_done(registered, fetched, start.elapsed());
+        Ok(())
+    }
+
+    /// `None` where there was nothing new.
+    async fn fetch_and_place(
+        &mut self,
+        registered: &Registered,
+        present: crate::place::Present,
+        validator: Option<String>,
+    ) -> Result<Option<Fetched>, Ended> {
+        let shared = Arc::clone(&self.shared);
+        let unique = shared.downloads.fetch_add(1, Ordering::Relaxed).to_string();
+        let id = self.id.clone();
+        let incoming = Arc::new(self.blocking(move |placer| placer.incoming(&id, &unique)).await?);
+        let wanted = Wanted {
+            registration: &registered.registration,
+            present: &present.versions,
+            validator: validator.as_deref(),
+            trust: Some(Trust { keys: shared.placer.keys(), now: (shared.machine.clock)() }),
+            into: &incoming,
+        };
+        let fetched = tokio::select! {
+            fetched = shared.fetch.fetch(&wanted) => fetched.map_err(failed)?,
+            _ = self.wanted.changed() => return Err(Ended::Overtaken),
+        };
+        shared.board.count(|counts| {
+            counts.transferred += fetched.transferred;
+            counts.retries += u64::from(fetched.retries);
+        });
+        if !fetched.changed {
+            return Ok(None);
+        }
+        // Never closed: both ends are this task's.
+        let permit = shared.verifying.acquire().await.ok();
+        let (registered, record) = (registered.clone(), self.record.clone());
+        let validator = fetched.validator.clone();
+        let placed = self
+            .blocking(move |placer| placer.place(&registered, &incoming, &record, validator))
+            .await?;
+        drop(permit);
+        self.record = placed.record;
+        for Problem { code, message, remedy } in &placed.notes {
+            let feature = self.id.as_str();
+            tracing::warn!(code, remedy, feature, "{message}");
+        }
+        Ok(Some(fetched))
+    }
+
+    async fn remember_place(&mut self, registered: &Registered) -> Result<(), Ended> {
+        let (registered, mut record) = (registered.clone(), self.record.clone());
+        self.record = self
+            .blocking(move |placer| placer.moved(&registered, &mut record).map(|()| record))
+            .await?;
+        Ok(())
+    }
+
+    async fn take_out(&mut self) -> Result<(), Ended> {
+        if self.record.placed.is_some() {
+            self.shared.board.update(&self.id, |said| {
+                (said.desired, said.origin, said.next_attempt_at) = (None, None, None);
+                said.attempts += 1;
+                said.last_attempt_at = Some((self.shared.machine.clock)());
+            });
+            let (id, mut record) = (self.id.clone(), self.record.clone());
+            self.record = self
+                .blocking(move |placer| placer.take_out(&id, &mut record).map(|()| record))
+                .await?;
+            self.shared.board.count(|counts| counts.taken_out += 1);
+            tracing::info!(feature = self.id.as_str(), "taken out: it is not registered any more");
+        }
+        self.shared.board.forget(&self.id);
+        Ok(())
+    }
+
+    /// Removes what the index has not named for long enough.
+    async fn collect(&mut self) -> Result<(), Ended> {
+        let now = (self.shared.machine.clock)();
+        if self.shared.placer.next_collection(&self.record).is_some_and(|at| at <= now) {
+            let (id, mut record) = (self.id.clone(), self.record.clone());
+            self.record = self
+                .blocking(move |placer| placer.collect(&id, &mut record).map(|()| record))
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn next_look(&self, registered: &Registered) -> Option<Duration> {
+        let chance = (self.shared.machine.chance)();
+        let poll = matches!(registered.registration.origin, Origin::Cdn(_))
+            .then(|| self.shared.pace.poll.mul_f64(1.0 - chance / 10.0));
+        let collection = self.shared.placer.next_collection(&self.record).map(|at| {
+            let wait = at.duration_since((self.shared.machine.clock)());
+            // Over by then, and not just about to be.
+            Duration::try_from(wait).unwrap_or_default() + Duration::from_secs(1)
+        });
+        poll.into_iter().chain(collection).min()
+    }
+
+    /// Work that waits for the disk or hashes, on a thread of its own; it goes on to its end even where this task
+    /// does not.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Placer) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Ended> {
+        let placer = Arc::clone(&self.shared.placer);
+        match spawn_blocking(move || work(&placer)).await {
+            Ok(done) => done.map_err(|problem| Ended::Failed { problem, retry_after: None }),
+            Err(error) => {
+                let problem = Problem::new(
+                    "internal",
+                    format!("a thread of the loader ended early: {error}"),
+                    "it is tried again; please report it",
+                );
+                Err(Ended::Failed { problem, retry_after: None })
+            }
+        }
+    }
+
+    fn say_begun(&self, registered: &Registered) {
+        let now = (self.shared.machine.clock)();
+        let placed = self.record.placed.clone();
+        self.shared.board.update(&self.id, |said| {
+            let origin = &registered.registration.origin;
+            said.desired = Some(origin.identity());
+            said.origin = Some(match origin {
+                Origin::Image(_) => OriginKind::Image,
+                Origin::Cdn(_) => OriginKind::Cdn,
+            });
+            said.registered_in = Some(registered.place.clone());
+            said.attempts += 1;
+            said.last_attempt_at = Some(now);
+            said.next_attempt_at = None;
+            say_placed(said, placed);
+        });
+    }
+
+    fn say_done(&self, registered: &Registered, fetched: Option<Fetched>, took: Duration) {
+        let now = (self.shared.machine.clock)();
+        let placed = self.record.placed.clone();
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        if let (Some(fetched), Some(placed)) = (&fetched, &placed) {
+            self.shared.board.count(|counts| counts.placed += 1);
+            tracing::info!(
+                feature = self.id.as_str(),
+                version = %placed.active_version,
+                sequence = placed.sequence,
+                origin = %registered.registration.origin,
+                bytes = fetched.transferred,
+                milliseconds,
+                "in place"
+            );
+        }
+        self.shared.board.update(&self.id, |said| {
+            said.attempts = 0;
+            said.last_error = None;
+            said.last_success_at = Some(now);
+            said.duration_ms = Some(milliseconds);
+            if let Some(fetched) = fetched {
+                said.transferred_bytes = Some(fetched.transferred);
+            }
+            say_placed(said, placed);
+        });
+    }
+
+    /// Says that it failed, and returns how long to wait.
+    fn failed(&self, problem: Problem, failures: u64, asked: Option<Duration>) -> Duration {
+        let Shared { machine, pace, board, .. } = &*self.shared;
+        let pause = pace.backoff.pause(failures, (machine.chance)());
+        let pause = pause.max(asked.unwrap_or_default()).min(LONGEST_SLEEP);
+        let Problem { code, message, remedy } = &problem;
+        let (feature, seconds) = (self.id.as_str(), pause.as_secs_f64());
+        tracing::warn!(code, remedy, feature, failures, retry_in_seconds = seconds, "{message}");
+        board.count(|counts| *counts.failures.entry(problem.code).or_default() += 1);
+        board.update(&self.id, |said| {
+            said.last_error = Some(status::error(&problem));
+            said.next_attempt_at = (machine.clock)().checked_add(pause).ok();
+        });
+        pause
+    }
+}
+
+fn say_placed(said: &mut LoaderFeature, placed: Option<crate::record::Placement>) {
+    let Some(placed) = placed else { return };
+    said.actual = Some(placed.origin);
+    said.index_sha256 = Some(placed.index_sha256);
+    said.sequence = Some(placed.sequence);
+    said.active_version = Some(placed.active_version);
+}
+
+fn failed(error: FetchError) -> Ended {
+    let problem = Problem::new(error.code(), error.to_string(), error.remedy());
+    Ended::Failed { problem, retry_after: error.retry_after() }
+}

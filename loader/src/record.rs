@@ -1,0 +1,145 @@
+//! What the loader must remember of a feature when it is started again: one small file each, beneath
+//! `<ARTIFACTS_DIR>/.loader/records/`.
+//!
+//! A record says that the loader has put the feature there, so that it may take it out again; what others have
+//! published into the directory is never touched. It is written before the index that it speaks of, and believed
+//! only where that index is in place.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use pilar_artifact::json::parse_object;
+use pilar_artifact::{FeatureId, Limits, Sha256Digest};
+use pilar_settings::keys;
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::problem::Problem;
+
+/// What is remembered of one feature.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// What is in place; `None` once it was taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed: Option<Placement>,
+    /// The highest sequence that was accepted over a CDN: a lower one is refused, even after the feature was
+    /// taken out and came back (contract §4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest_sequence: Option<u64>,
+    /// Versions on the disk that the index does not name any more, and since when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left: BTreeMap<Version, Timestamp>,
+}
+
+/// What is in place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placement {
+    /// The image digest or CDN base URL that it came from.
+    pub origin: String,
+    /// What the CDN said of its index, to ask whether there is a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validator: Option<String>,
+    /// The ConfigMap or file that registered it.
+    pub registered_in: String,
+    /// The digest of the release index, as hex.
+    pub index_sha256: String,
+    /// The sequence of that index.
+    pub sequence: u64,
+    /// The active version of that index.
+    pub active_version: Version,
+    /// The versions that passed verification.
+    pub versions: Vec<Version>,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+impl Placement {
+    /// Whether `index` is the one that it speaks of.
+    pub fn is_of(&self, index: Option<Sha256Digest>) -> bool {
+        index.is_some_and(|index| index.hex() == self.index_sha256)
+    }
+}
+
+/// The records of an artifacts directory.
+#[derive(Debug, Clone)]
+pub struct Records {
+    directory: PathBuf,
+}
+
+impl Records {
+    /// Those in `artifacts`.
+    pub fn of(artifacts: &Path) -> Self {
+        Self { directory: artifacts.join(".loader/records") }
+    }
+
+    /// All of them. One that cannot be read is logged and left out: its feature is then one that others have put
+    /// there, until it is registered again.
+    ///
+    /// # Errors
+    /// A [`Problem`] where the directory cannot be made or listed.
+    pub fn load(&self) -> Result<BTreeMap<FeatureId, Record>, Problem> {
+        let failed = |error| self.failed(&self.directory, &error);
+        fs::create_dir_all(&self.directory).map_err(failed)?;
+        let mut all = BTreeMap::new();
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.ends_with(".tmp")) {
+                // A writer was killed; whoever has the claim is the only one.
+                fs::remove_file(entry.path()).map_err(failed)?;
+            }
+            let id = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
+            let Some(id) = id else { continue };
+            match self.read(&id) {
+                Ok(record) => {
+                    all.insert(id, record);
+                }
+                Err(reason) => tracing::error!(
+                    code = "record-unreadable",
+                    feature = id.as_str(),
+                    "what was remembered of the feature is lost, its highest sequence with it: {reason}"
+                ),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Writes one.
+    ///
+    /// # Errors
+    /// A [`Problem`]; the old one is still there.
+    pub fn save(&self, feature: &FeatureId, record: &Record) -> Result<(), Problem> {
+        let path = self.path(feature);
+        let bytes =
+            serde_json::to_vec(record).map_err(|error| self.failed(&path, &error.into()))?;
+        fs::create_dir_all(&self.directory)
+            .map_err(|error| self.failed(&self.directory, &error))?;
+        Ok(pilar_store::replace_file(&path, &bytes)?)
+    }
+
+    fn read(&self, feature: &FeatureId) -> Result<Record, String> {
+        let limits = Limits::default();
+        let bytes = keys::read(&self.path(feature), limits.json_bytes)
+            .map_err(|error| error.to_string())?;
+        let document = parse_object(&bytes, &limits).map_err(|error| error.to_string())?;
+        serde_json::from_value(Value::Object(document)).map_err(|error| error.to_string())
+    }
+
+    fn path(&self, feature: &FeatureId) -> PathBuf {
+        self.directory.join(format!("{feature}.json"))
+    }
+
+    fn failed(&self, path: &Path, error: &io::Error) -> Problem {
+        Problem::new(
+            "record-not-kept",
+            format!("{}: {error}", path.display()),
+            "let the user of this process write to the artifacts directory, and make room there",
+        )
+    }
+}
