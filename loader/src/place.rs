@@ -14,7 +14,7 @@ use pilar_artifact::{
     FeatureId, Limits, MANIFEST_FILE, RELEASES_FILE, Rejection, ReleaseIndex, Sha256Digest,
     TrustedKeys,
 };
-use pilar_store::{FeatureDir, FeatureWriter, Incoming, Store};
+use pilar_store::{FeatureDir, FeatureWriter, Incoming, Store, StoreError};
 use semver::Version;
 
 use crate::problem::Problem;
@@ -125,6 +125,7 @@ impl Placer {
         if let Origin::Cdn(_) = registered.registration.origin {
             record.highest_sequence = Some(not_lower(&index, before.highest_sequence)?);
         }
+        self.not_taken(feature, &index)?;
         let (verified, mut notes) = verify_versions(&arrived, &index, &context)?;
         notes.extend(stale(registered, &index, now));
         let bytes = arrived.read(RELEASES_FILE, self.limits.json_bytes).map_err(|error| {
@@ -192,6 +193,20 @@ impl Placer {
         record.placed = None;
         record.left.clear();
         self.records.save(feature, record)
+    }
+
+    /// A version directory is never rewritten (contract §2), so another version of the same number cannot come.
+    fn not_taken(&self, feature: &FeatureId, index: &ReleaseIndex) -> Result<(), Problem> {
+        let present = self.present(feature)?;
+        for entry in index.versions.iter().filter(|entry| entry.revoked.is_none()) {
+            let offered = entry.manifest_sha256.0;
+            let published = present.versions.get(&entry.version);
+            if let Some(&published) = published.filter(|&&published| published != offered) {
+                let path = self.artifacts.join(feature.as_str()).join(entry.version.to_string());
+                return Err(StoreError::ContentDiffers { path, published, offered }.into());
+            }
+        }
+        Ok(())
     }
 
     fn read(&self, feature: &FeatureId) -> Result<Option<FeatureDir>, Problem> {

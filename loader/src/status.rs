@@ -148,10 +148,10 @@ impl Board {
             let said = state.features.get(id);
             match said.filter(|said| said.desired.as_ref() == Some(&origin)) {
                 Some(said) if said.attempts == 0 && said.last_success_at.is_some() => {
-                    progress.in_place += 1
+                    progress.in_place += 1;
                 }
                 Some(said) if said.last_error.is_some() => {
-                    progress.failing.push((id.clone(), said.attempts))
+                    progress.failing.push((id.clone(), said.attempts));
                 }
                 _ => progress.pending += 1,
             }

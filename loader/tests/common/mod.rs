@@ -1,0 +1,293 @@
+//! A loader at work on a tree of its own, fed by hand, with a transport that copies from directories.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+#[path = "../../../tests/support/tree.rs"]
+pub(crate) mod tree;
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pilar_artifact::loader_status::{LoaderError, LoaderFeature};
+use pilar_artifact::verify::{self, Context, DropFiles};
+use pilar_artifact::{FeatureId, Limits, ReleaseIndex, Sha256Digest, TrustedKeys};
+use pilar_loader::machine::{Backoff, Machine};
+use pilar_loader::place::Placer;
+use pilar_loader::reconcile::{Fetch, Pace, Reconciler};
+use pilar_loader::registration::{Origin, Registration};
+use pilar_loader::source::{self, Desired, Object, Reporter};
+use pilar_loader::status::Board;
+use pilar_loader::transport::{FetchError, Fetched, Wanted};
+use pilar_store::{Claim, FeatureDir, Store};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tree::Tree;
+
+/// How long anything may take before a test gives up on it. No test succeeds or fails by time otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Copies features from directories; each origin leads to one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Copying(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    places: Mutex<HashMap<String, PathBuf>>,
+    fetches: AtomicU64,
+}
+
+impl Copying {
+    /// From now on `origin` leads to `feature`, a directory of a feature.
+    fn lead(&self, origin: &Origin, feature: &Path) {
+        self.0.places.lock().unwrap().insert(origin.identity(), feature.to_owned());
+    }
+
+    /// How often it was asked.
+    pub(crate) fn fetches(&self) -> u64 {
+        self.0.fetches.load(Ordering::SeqCst)
+    }
+}
+
+impl Fetch for Copying {
+    async fn fetch(&self, wanted: &Wanted<'_>) -> Result<Fetched, FetchError> {
+        self.0.fetches.fetch_add(1, Ordering::SeqCst);
+        let origin = wanted.registration.origin.identity();
+        let place = self.0.places.lock().unwrap().get(&origin).cloned();
+        let Some(place) = place else {
+            return Err(FetchError::Unreachable { url: origin, cause: "no such place".to_owned() });
+        };
+        let mut transferred = 0;
+        for path in files(&place) {
+            let below = path.strip_prefix(&place).unwrap().to_str().unwrap().to_owned();
+            let version = below.split('/').next().unwrap().parse();
+            if version.is_ok_and(|version| wanted.present.contains_key(&version)) {
+                continue;
+            }
+            let bytes = fs::read(&path).unwrap();
+            transferred += bytes.len() as u64;
+            let mut file = wanted.into.create(&below)?;
+            file.write_all(&bytes).unwrap();
+        }
+        Ok(Fetched { changed: true, validator: None, transferred, retries: 0 })
+    }
+}
+
+/// The files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all
+}
+
+/// A loader at work. It ends with the test, or by [`Loader::stop`].
+#[derive(Debug)]
+pub(crate) struct Loader {
+    pub(crate) home: Home,
+    pub(crate) transport: Copying,
+    pub(crate) board: Arc<Board>,
+    reporter: Reporter,
+    task: JoinHandle<()>,
+    claim: Claim,
+}
+
+/// Where a loader works; it outlives the loader.
+#[derive(Debug)]
+pub(crate) struct Home {
+    root: TempDir,
+    pub(crate) retain: Duration,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap(), retain: Duration::from_secs(86_400) }
+    }
+
+    pub(crate) fn artifacts(&self) -> PathBuf {
+        self.root.path().join("artifacts")
+    }
+
+    /// Begins with what is there.
+    pub(crate) fn start(self) -> Loader {
+        let store = Store::open_or_create(&self.artifacts()).unwrap();
+        let claim = store.claim().unwrap();
+        let placer = Placer::new(self.artifacts(), store, keys(), self.retain, now);
+        let remembered = placer.records().load().unwrap();
+        let (reporter, feed) = source::channel();
+        let board = Arc::new(Board::new("command", feed.clone(), now));
+        let transport = Copying::default();
+        let pace = Pace {
+            backoff: Backoff {
+                first: Duration::from_millis(20),
+                longest: Duration::from_millis(100),
+            },
+            poll: Duration::from_millis(20),
+            verifying: 2,
+        };
+        let machine = Machine { clock: now, chance: || 0.5 };
+        let reconciler = Reconciler::new(
+            transport.clone(),
+            Arc::new(placer),
+            Arc::clone(&board),
+            pace,
+            machine,
+            remembered,
+        );
+        let task = tokio::spawn(reconciler.run(feed));
+        Loader { home: self, transport, board, reporter, task, claim }
+    }
+}
+
+impl Loader {
+    /// Registers these, and nothing else.
+    pub(crate) fn register(&self, registrations: impl IntoIterator<Item = Registration>) {
+        self.say(registrations.into_iter().map(|registration| Object {
+            place: format!("default/{}", registration.feature),
+            since: None,
+            content: Ok(registration),
+        }));
+    }
+
+    /// Says that there are these objects, and nothing else.
+    pub(crate) fn say(&self, objects: impl IntoIterator<Item = Object>) {
+        self.reporter.wanted(Desired::of(objects));
+    }
+
+    /// An image at a digest that leads to what `tree` has of `feature` now.
+    pub(crate) fn image(&self, tree: &Tree, feature: &str) -> Registration {
+        let copy = self.home.root.path().join(format!("image-{}", self.transport.places()));
+        copy_all(&tree.path(feature), &copy);
+        let digest = Sha256Digest::of(copy.to_str().unwrap().as_bytes());
+        let origin = Origin::Image(
+            format!("registry.example.org/{feature}@sha256:{digest}").parse().unwrap(),
+        );
+        self.transport.lead(&origin, &copy);
+        Registration { feature: feature.parse().unwrap(), origin }
+    }
+
+    /// A CDN that serves what `tree` has of `feature` at any time.
+    pub(crate) fn cdn(&self, tree: &Tree, feature: &str) -> Registration {
+        let origin = Origin::Cdn(format!("https://cdn.example.org/{feature}/").parse().unwrap());
+        self.transport.lead(&origin, &tree.path(feature));
+        Registration { feature: feature.parse().unwrap(), origin }
+    }
+
+    /// Waits until the status of a feature is like that.
+    pub(crate) async fn until(
+        &self,
+        feature: &str,
+        is_so: impl Fn(&LoaderFeature) -> bool,
+    ) -> LoaderFeature {
+        let feature: FeatureId = feature.parse().unwrap();
+        self.wait("the status", || {
+            self.board.status().features.get(&feature).filter(|said| is_so(said)).cloned()
+        })
+        .await
+    }
+
+    /// Waits until what is registered is in place.
+    pub(crate) async fn in_place(&self, registration: &Registration) -> LoaderFeature {
+        let wanted = Some(registration.origin.identity());
+        self.until(registration.feature.as_str(), |said| {
+            said.desired == wanted && said.actual == wanted && said.attempts == 0
+        })
+        .await
+    }
+
+    /// Waits until an attempt failed with this code.
+    pub(crate) async fn failed(&self, feature: &str, code: &str) -> LoaderError {
+        let is_so =
+            |said: &LoaderFeature| said.last_error.as_ref().is_some_and(|error| error.code == code);
+        self.until(feature, is_so).await.last_error.unwrap()
+    }
+
+    /// Waits until there is nothing of a feature.
+    pub(crate) async fn gone(&self, feature: &str) {
+        let id: FeatureId = feature.parse().unwrap();
+        self.wait("it to be gone", || {
+            let is_gone = !self.board.status().features.contains_key(&id);
+            (is_gone && !self.home.artifacts().join(feature).exists()).then_some(())
+        })
+        .await;
+    }
+
+    pub(crate) async fn wait<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        let asked = async {
+            loop {
+                if let Some(answer) = ask() {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        match tokio::time::timeout(PATIENCE, asked).await {
+            Ok(answer) => answer,
+            Err(_) => panic!("gave up waiting for {what}: {:#?}", self.board.status()),
+        }
+    }
+
+    /// Ends it, and leaves what it did.
+    pub(crate) async fn stop(self) -> Home {
+        self.task.abort();
+        let _ = self.task.await;
+        drop(self.claim);
+        self.home
+    }
+
+    /// What is in place of a feature, verified as a host would.
+    pub(crate) fn index(&self, feature: &str) -> Option<ReleaseIndex> {
+        verified(&self.home.artifacts(), feature)
+    }
+}
+
+impl Copying {
+    fn places(&self) -> usize {
+        self.0.places.lock().unwrap().len()
+    }
+}
+
+/// Verifies everything that the index of a feature lists, as a host would. `None`: no index.
+pub(crate) fn verified(artifacts: &Path, feature: &str) -> Option<ReleaseIndex> {
+    let id: FeatureId = feature.parse().unwrap();
+    let source = FeatureDir::open(&artifacts.join(feature)).ok()?;
+    let keys = keys();
+    let context =
+        Context { keys: &keys, now: now(), host_version: None, limits: Limits::default() };
+    let index = verify::index(&source, &id, &context).unwrap_or_else(|error| panic!("{error}"));
+    for entry in index.index.versions.iter().filter(|entry| entry.revoked.is_none()) {
+        verify::version(&source, &index.index, &entry.version, &context, &mut DropFiles)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+    Some(index.index)
+}
+
+/// The names in the staging directory that a loader may have left.
+pub(crate) fn leftovers(artifacts: &Path) -> Vec<String> {
+    let entries = fs::read_dir(artifacts.join(".staging")).into_iter().flatten();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.ends_with(".lock")).collect()
+}
+
+pub(crate) fn keys() -> TrustedKeys {
+    let map = Tree::new().trusted_keys();
+    TrustedKeys::from_json(map.as_bytes(), &Limits::default()).unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    "2026-06-01T00:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn copy_all(from: &Path, to: &Path) {
+    for path in files(from) {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(path, target).unwrap();
+    }
+}
