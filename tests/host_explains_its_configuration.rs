@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Output;
 
-use pilar_host::config::{Kind, State, VARIABLES, markdown};
+use pilar_host::config::{Kind, State, VARIABLES};
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 use support::Setup;
@@ -324,19 +324,6 @@ fn its_arguments_are_few_and_an_unknown_one_is_wrong_use() {
     assert_refused(&not_text, WRONG_USE, &["--help"]);
     let too_many = Setup::bare().argument("--version").argument("now").ends();
     assert_refused(&too_many, WRONG_USE, &["\"now\"", "--help"]);
-}
-
-#[test]
-fn the_table_in_the_docs_is_the_table_of_the_code() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, markdown()).unwrap();
-    }
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        found == markdown(),
-        "docs/configuration.md is not current: run UPDATE_DOCS=1 cargo test --test host_explains_its_configuration"
-    );
 }
 
 #[test]

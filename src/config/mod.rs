@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use pilar_settings::{
-    HOST, KeySource, Kind, SettingError, Settings, State, VARIABLES, Variable, markdown,
+    HOST, KeySource, Kind, SettingError, Settings, State, VARIABLES, Variable,
 };
 
 use crate::edge::{BodySender, DriverChoice, Limits};

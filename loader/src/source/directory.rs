@@ -28,6 +28,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// How often it is looked at where no change was noticed: events get lost, and none tells that a link leads
 /// elsewhere.
 const RESCAN: Duration = Duration::from_secs(10);
+/// How often one is looked for that cannot be read: no event tells that it is back.
+const GONE: Duration = Duration::from_secs(1);
 
 /// Says what the files of `directory` register, whenever that changed, until nobody listens.
 pub async fn follow(directory: PathBuf, reporter: Reporter) {
@@ -36,15 +38,21 @@ pub async fn follow(directory: PathBuf, reporter: Reporter) {
         // rescan is left.
         let mut events = watch(&directory).ok();
         let looked = directory.clone();
-        match spawn_blocking(move || read(&looked)).await {
-            Ok(Ok(desired)) => reporter.wanted(desired),
-            Ok(Err(error)) => reporter.trouble(unreadable(&directory, &error)),
+        let again = match spawn_blocking(move || read(&looked)).await {
+            Ok(Ok(desired)) => {
+                reporter.wanted(desired);
+                RESCAN
+            }
+            Ok(Err(error)) => {
+                reporter.trouble(unreadable(&directory, &error));
+                GONE
+            }
             // Only where it panicked or this program is ending.
             Err(_) => return,
-        }
+        };
         tokio::select! {
             () = next_change(&mut events) => {}
-            () = sleep(RESCAN) => {}
+            () = sleep(again) => {}
             () = reporter.closed() => return,
         }
         settle(&mut events).await;

@@ -1,6 +1,8 @@
 //! A loader at work on a tree of its own, fed by hand, with a transport that copies from directories.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub(crate) mod program;
+pub(crate) mod server;
 #[path = "../../../tests/support/tree.rs"]
 pub(crate) mod tree;
 
@@ -29,7 +31,7 @@ use tokio::task::JoinHandle;
 use tree::Tree;
 
 /// How long anything may take before a test gives up on it. No test succeeds or fails by time otherwise.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Copies features from directories; each origin leads to one.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +95,7 @@ pub(crate) struct Loader {
     pub(crate) home: Home,
     pub(crate) transport: Copying,
     pub(crate) board: Arc<Board>,
-    reporter: Reporter,
+    reporter: Option<Reporter>,
     task: JoinHandle<()>,
     claim: Claim,
 }
@@ -141,11 +143,17 @@ impl Home {
             remembered,
         );
         let task = tokio::spawn(reconciler.run(feed));
-        Loader { home: self, transport, board, reporter, task, claim }
+        Loader { home: self, transport, board, reporter: Some(reporter), task, claim }
     }
 }
 
 impl Loader {
+    /// From now on it follows the files of `directory`.
+    pub(crate) fn follow(&mut self, directory: &Path) {
+        let reporter = self.reporter.take().expect("nothing else feeds it");
+        tokio::spawn(source::directory::follow(directory.to_owned(), reporter));
+    }
+
     /// Registers these, and nothing else.
     pub(crate) fn register(&self, registrations: impl IntoIterator<Item = Registration>) {
         self.say(registrations.into_iter().map(|registration| Object {
@@ -157,7 +165,8 @@ impl Loader {
 
     /// Says that there are these objects, and nothing else.
     pub(crate) fn say(&self, objects: impl IntoIterator<Item = Object>) {
-        self.reporter.wanted(Desired::of(objects));
+        let reporter = self.reporter.as_ref().expect("nothing else feeds it");
+        reporter.wanted(Desired::of(objects));
     }
 
     /// An image at a digest that leads to what `tree` has of `feature` now.

@@ -1,0 +1,91 @@
+//! A CDN of files, in this process.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use pilar_loader::registration::{Origin, Registration};
+
+/// Serves the files below a directory, until the test ends.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: PathBuf,
+    requests: AtomicUsize,
+    is_stuck: AtomicBool,
+}
+
+impl Server {
+    pub(crate) fn of(root: &Path) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let shared = Arc::new(Shared {
+            root: root.to_owned(),
+            requests: AtomicUsize::new(0),
+            is_stuck: AtomicBool::new(false),
+        });
+        let serving = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let serving = Arc::clone(&serving);
+                // A client that was killed is no failure of the server.
+                std::thread::spawn(move || serving.answer(stream.unwrap()).ok());
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// Where it may be reached without TLS, for `LOADER_PLAIN_HTTP_HOSTS`.
+    pub(crate) fn host(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// A registration of `feature`, which is a directory here.
+    pub(crate) fn registration(&self, feature: &str) -> Registration {
+        let url = format!("http://{}/{feature}/", self.host());
+        Registration {
+            feature: feature.parse().unwrap(),
+            origin: Origin::Cdn(url.parse().unwrap()),
+        }
+    }
+
+    /// From now on replies stop in the middle of their body.
+    pub(crate) fn get_stuck(&self) {
+        self.shared.is_stuck.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
+    fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
+        let mut lines = BufReader::new(stream.try_clone()?).lines();
+        let mut stream = stream;
+        loop {
+            let Some(request) = lines.next().transpose()? else { return Ok(()) };
+            while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
+            self.requests.fetch_add(1, Ordering::SeqCst);
+            let path = request.split(' ').nth(1).unwrap_or_default();
+            let Ok(body) = fs::read(self.root.join(path.trim_start_matches('/'))) else {
+                stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")?;
+                continue;
+            };
+            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len())?;
+            if self.is_stuck.load(Ordering::SeqCst) {
+                stream.write_all(&body[..body.len() / 2])?;
+                std::thread::park();
+            }
+            stream.write_all(&body)?;
+        }
+    }
+}
