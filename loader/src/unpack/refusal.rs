@@ -79,6 +79,8 @@ pub enum Rule {
         "its extended header is too large, not readable, or says something else than the entry"
     )]
     Header,
+    #[error("something comes after the end of the archive")]
+    Behind,
     #[error("its path is empty or has an empty segment")]
     PathEmpty,
     #[error("its path is absolute")]
@@ -121,6 +123,7 @@ impl Rule {
             Self::Duplicate => "entry-duplicate",
             Self::Conflict => "entry-conflict",
             Self::Header => "entry-header",
+            Self::Behind => "archive-trailing-bytes",
             Self::PathEmpty => "path-empty",
             Self::PathAbsolute => "path-absolute",
             Self::PathParent => "path-parent",
@@ -175,6 +178,16 @@ impl Refusal {
             Self::Store(error) => error.remedy(),
             Self::Write(_) => "make room on that file system, or let this process write there",
         }
+    }
+
+    /// What a reader said. One that goes through several of them may carry a refusal of the first.
+    pub(super) fn of(error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(Self::Damaged)
+    }
+
+    /// To be carried through readers that know only [`io::Error`].
+    pub(super) fn into_io(self) -> io::Error {
+        io::Error::other(self)
     }
 
     /// Whether the same bytes may well be accepted next time.

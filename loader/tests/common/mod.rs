@@ -1,6 +1,7 @@
 //! A loader at work on a tree of its own, fed by hand, with a transport that copies from directories.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+pub mod archive;
 pub(crate) mod program;
 pub(crate) mod server;
 #[path = "../../../tests/support/tree.rs"]
