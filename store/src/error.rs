@@ -106,6 +106,11 @@ impl StoreError {
         }
     }
 
+    /// A write to a file that this crate opened, such as those of [`Incoming`](crate::Incoming).
+    pub fn write(path: impl AsRef<Path>, source: io::Error) -> Self {
+        Self::io("write the file", path.as_ref())(source)
+    }
+
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {

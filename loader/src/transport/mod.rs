@@ -3,8 +3,15 @@
 //! What a transport brings is untrusted: it has kept within the limits and beneath the staging directory, and
 //! no more is said of it. Verification comes after, in one place for every transport.
 
+mod cdn;
+mod credentials;
+mod download;
 mod error;
+mod file;
+mod http;
+mod oci;
 mod options;
+mod patience;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,8 +20,10 @@ use jiff::Timestamp;
 use pilar_artifact::{Sha256Digest, TrustedKeys};
 use pilar_store::Incoming;
 use semver::Version;
+use tokio::sync::Semaphore;
 
-use crate::registration::Registration;
+use crate::registration::{Origin, Registration};
+use http::{Http, Tally};
 
 pub use error::FetchError;
 pub use options::{AzureIdentity, Limits, Options, Proxies};
@@ -66,15 +75,20 @@ pub type Jitter = fn() -> f64;
 
 /// All transports. One is made for the whole run, because it bounds what happens at the same time.
 #[derive(Debug)]
-pub struct Transports {}
+pub struct Transports {
+    http: Http,
+    options: Options,
+    turns: Semaphore,
+}
 
 impl Transports {
     /// The transports with these options.
     ///
     /// # Errors
     /// [`FetchError::Option`] where one of them cannot be used.
-    pub fn new(_options: Options, _limits: Limits, _jitter: Jitter) -> Result<Self, FetchError> {
-        Ok(Self {})
+    pub fn new(options: Options, limits: Limits, jitter: Jitter) -> Result<Self, FetchError> {
+        let http = Http::new(&options, limits, jitter)?;
+        Ok(Self { http, options, turns: Semaphore::new(limits.parallel_pulls.max(1)) })
     }
 
     /// Brings what is wanted. It may be dropped at any time. Requests are tried again by themselves a few times;
@@ -83,7 +97,20 @@ impl Transports {
     ///
     /// # Errors
     /// [`FetchError`]; what is in the staging directory then is of no use.
-    pub async fn fetch(&self, _wanted: &Wanted<'_>) -> Result<Fetched, FetchError> {
-        Err(FetchError::Lost)
+    pub async fn fetch(&self, wanted: &Wanted<'_>) -> Result<Fetched, FetchError> {
+        let _turn = self.turns.acquire().await.map_err(|_| FetchError::Lost)?;
+        let tally = Tally::default();
+        let fetch = async {
+            match &wanted.registration.origin {
+                Origin::Image(image) => {
+                    oci::fetch(&self.http, &self.options, wanted, image, &tally).await
+                }
+                Origin::Cdn(base) => cdn::fetch(&self.http, wanted, base, &tally).await,
+            }
+        };
+        let after = self.http.limits.whole;
+        // On the heap: the caller may hold many of these.
+        let whole = tokio::time::timeout(after, Box::pin(fetch)).await;
+        whole.map_err(|_| FetchError::TooSlow { after })?
     }
 }

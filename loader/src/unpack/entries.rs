@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write as _};
 
 use pilar_artifact::text;
+use pilar_store::StoreError;
 use tar::{Archive, EntryType, Header};
 
 use super::pax::{Said, Spoken};
@@ -93,7 +94,7 @@ impl Unpacker {
             let what = "the bytes of one file";
             return Err(Refusal::TooMuch { code: "file-too-large", what, limit });
         }
-        copy(size, content, &mut self.into.create(path)?)
+        copy(size, content, &mut self.into.create(path)?, path)
     }
 }
 
@@ -111,7 +112,7 @@ fn kind(entry_type: EntryType) -> Result<bool, Rule> {
 }
 
 /// Reading and writing fail for different reasons, which [`std::io::copy`] does not tell apart.
-fn copy(size: u64, content: &mut impl Read, file: &mut File) -> Result<(), Refusal> {
+fn copy(size: u64, content: &mut impl Read, file: &mut File, path: &str) -> Result<(), Refusal> {
     let mut piece = vec![0; PIECE.min(usize::try_from(size).unwrap_or(PIECE))];
     let mut left = size;
     while left > 0 {
@@ -119,7 +120,8 @@ fn copy(size: u64, content: &mut impl Read, file: &mut File) -> Result<(), Refus
         if read == 0 {
             return Err(Refusal::Damaged(std::io::ErrorKind::UnexpectedEof.into()));
         }
-        file.write_all(piece.get(..read).unwrap_or_default()).map_err(Refusal::Write)?;
+        file.write_all(piece.get(..read).unwrap_or_default())
+            .map_err(|error| StoreError::write(path, error))?;
         left = left.saturating_sub(read as u64);
     }
     Ok(())

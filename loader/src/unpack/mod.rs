@@ -88,7 +88,7 @@ impl Unpacker {
         };
         match unpacked {
             // No need to look further: it is the disk.
-            Err(refusal @ (Refusal::Store(_) | Refusal::Write(_))) => Err(refusal),
+            Err(refusal @ Refusal::Store(_)) => Err(refusal),
             unpacked => measured.finish().and(unpacked),
         }
     }

@@ -48,9 +48,6 @@ pub enum Refusal {
     /// The staging directory could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A file in the staging directory could not be written.
-    #[error("cannot write to the staging directory: {0}")]
-    Write(io::Error),
 }
 
 /// The rules of an archive, one for each thing that is refused.
@@ -151,11 +148,6 @@ impl Refusal {
             Self::Size { .. } => "size-mismatch",
             Self::Damaged(_) => "archive-damaged",
             Self::Store(error) => error.code(),
-            Self::Write(error) => match error.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "store-full",
-                io::ErrorKind::ReadOnlyFilesystem => "store-read-only",
-                _ => "store-io",
-            },
         }
     }
 
@@ -176,7 +168,6 @@ impl Refusal {
             }
             Self::Damaged(_) => "build the image again, with gzip, zstd or no compression",
             Self::Store(error) => error.remedy(),
-            Self::Write(_) => "make room on that file system, or let this process write there",
         }
     }
 
@@ -194,7 +185,7 @@ impl Refusal {
     pub fn may_pass(&self) -> bool {
         match self {
             Self::Entry { .. } | Self::TooMuch { .. } | Self::Damaged(_) => false,
-            Self::Digest { .. } | Self::Size { .. } | Self::Store(_) | Self::Write(_) => true,
+            Self::Digest { .. } | Self::Size { .. } | Self::Store(_) => true,
         }
     }
 }

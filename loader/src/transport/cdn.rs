@@ -1,0 +1,206 @@
+//! A directory behind HTTP (contract §2): the index, then the manifests that it names, then the files that they
+//! name, each held against the digest it was named by.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use pilar_artifact::index::IndexEntry;
+use pilar_artifact::json::parse_object;
+use pilar_artifact::verify::{self, Context, Failure, ReadArtifact, ReadError};
+use pilar_artifact::{
+    FeatureId, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
+};
+use pilar_store::Incoming;
+use reqwest::header::{ETAG, HeaderMap};
+use reqwest::{StatusCode, Url};
+use semver::Version;
+
+use super::download::{Access, channel};
+use super::file::{self, Written};
+use super::http::{Get, Http, Redirects, Tally, shown};
+use super::{FetchError, Fetched, Wanted};
+
+/// One file that a manifest names.
+struct Named {
+    path: String,
+    url: Url,
+    digest: Sha256Digest,
+}
+
+/// Brings what is missing of the feature below `base`.
+pub(super) async fn fetch(
+    http: &Http,
+    wanted: &Wanted<'_>,
+    base: &Url,
+    tally: &Tally,
+) -> Result<Fetched, FetchError> {
+    let cdn = Cdn { access: Access { http, session: None, tally }, base, wanted };
+    let validator = cdn.releases().await?;
+    let counted = |changed, validator| Fetched {
+        changed,
+        validator,
+        transferred: tally.transferred.load(Ordering::Relaxed),
+        retries: tally.retries.load(Ordering::Relaxed),
+    };
+    match validator {
+        Releases::Known => Ok(counted(false, wanted.validator.map(ToOwned::to_owned))),
+        Releases::New { index, validator } => {
+            cdn.versions(&index).await?;
+            Ok(counted(true, validator))
+        }
+    }
+}
+
+/// What the index is.
+enum Releases {
+    /// The one that is in place.
+    Known,
+    /// Another one, or one that is asked for the first time.
+    New { index: Box<ReleaseIndex>, validator: Option<String> },
+}
+
+struct Cdn<'a> {
+    access: Access<'a>,
+    base: &'a Url,
+    wanted: &'a Wanted<'a>,
+}
+
+impl Cdn<'_> {
+    async fn releases(&self) -> Result<Releases, FetchError> {
+        let limits = &self.access.http.limits;
+        let url = self.url(RELEASES_FILE)?;
+        let validator = self.wanted.validator;
+        let get = Get { validator, ..Get::new(url.clone(), Redirects::SameOrigin) };
+        let (status, headers, bytes) =
+            self.access.document(&get, limits.artifact.json_bytes).await?;
+        if status == StatusCode::NOT_MODIFIED && validator.is_some() {
+            return Ok(Releases::Known);
+        }
+        let index = Box::new(self.index(&url, &bytes)?);
+        file::write(self.wanted.into, RELEASES_FILE, bytes).await?;
+        Ok(Releases::New { index, validator: etag(&headers) })
+    }
+
+    /// Steps 1 to 5 of the checks, or all but the signature where there is no key. The host and the placing side
+    /// check again; here it is about what is fetched at all.
+    fn index(&self, url: &Url, bytes: &[u8]) -> Result<ReleaseIndex, FetchError> {
+        let feature = &self.wanted.registration.feature;
+        let limits = self.access.http.limits.artifact;
+        if let Some(trust) = self.wanted.trust {
+            let context = Context { keys: trust.keys, now: trust.now, host_version: None, limits };
+            let verified = verify::index(&Alone(bytes), feature, &context);
+            return verified
+                .map(|verified| verified.index)
+                .map_err(|rejection| FetchError::Rejected(Box::new(rejection)));
+        }
+        unsigned_index(bytes, feature, &limits)
+            .map_err(|failure| FetchError::Document { url: shown(url), failure })
+    }
+
+    /// Brings every version that may serve and is not in the tree.
+    async fn versions(&self, index: &ReleaseIndex) -> Result<(), FetchError> {
+        let is_missing = |entry: &&IndexEntry| {
+            entry.revoked.is_none() && !self.wanted.present.contains_key(&entry.version)
+        };
+        for entry in index.versions.iter().filter(is_missing) {
+            let manifest = self.manifest(entry).await?;
+            let named = manifest.integrity.iter().map(|(name, integrity)| {
+                let path = format!("{}/{name}", entry.version);
+                (self.url(&path), path, integrity.0)
+            });
+            let at_once = self.access.http.limits.parallel_files.max(1);
+            stream::iter(named)
+                .map(async |(url, path, digest)| self.file(Named { url: url?, path, digest }).await)
+                .buffer_unordered(at_once)
+                .try_collect::<()>()
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The manifest that the entry names. Its signature is checked with the files, by the placing side; that it is
+    /// the one of the signed index is what matters here.
+    async fn manifest(&self, entry: &IndexEntry) -> Result<Manifest, FetchError> {
+        let limits = &self.access.http.limits.artifact;
+        let path = manifest_path(&entry.version);
+        let url = self.url(&path)?;
+        let get = Get::new(url.clone(), Redirects::SameOrigin);
+        let (_, _, bytes) = self.access.document(&get, limits.json_bytes).await?;
+        let (expected, found) = (entry.manifest_sha256.0, Sha256Digest::of(&bytes));
+        if expected != found {
+            return Err(FetchError::Digest { url: shown(&url), expected, found });
+        }
+        let failed = |failure| FetchError::Document { url: shown(&url), failure };
+        let document =
+            parse_object(&bytes, limits).map_err(|error| failed(Failure::Json(error)))?;
+        let manifest = Manifest::from_document(&document, limits)
+            .map_err(|problem| failed(Failure::Schema(problem)))?;
+        file::write(self.wanted.into, &path, bytes).await?;
+        Ok(manifest)
+    }
+
+    async fn file(&self, named: Named) -> Result<(), FetchError> {
+        let Named { path, url, digest } = named;
+        let limits = &self.access.http.limits;
+        let left = limits
+            .compressed_bytes
+            .saturating_sub(self.access.tally.transferred.load(Ordering::Relaxed));
+        let limit = limits.artifact.file_bytes.min(left);
+        let (sink, feed) = channel();
+        let into: Arc<Incoming> = Arc::clone(self.wanted.into);
+        let writing = tokio::task::spawn_blocking(move || file::stream(feed, limit, &into, &path));
+        let get = Get::new(url.clone(), Redirects::SameOrigin);
+        let came = self.access.download(&get, None, sink).await;
+        let written = writing.await.map_err(|_| FetchError::Lost)?;
+        came?;
+        match written? {
+            Written::Whole(found) if found == digest => Ok(()),
+            Written::Whole(found) => {
+                Err(FetchError::Digest { url: shown(&url), expected: digest, found })
+            }
+            Written::TooLarge => Err(FetchError::TooLarge { url: shown(&url), limit }),
+        }
+    }
+
+    /// Below the base, whether or not that ends with a slash.
+    fn url(&self, path: &str) -> Result<Url, FetchError> {
+        let mut url = self.base.clone();
+        let segments = url.path_segments_mut().map(|mut segments| {
+            segments.pop_if_empty().extend(path.split('/'));
+        });
+        segments.map_err(|()| FetchError::Option {
+            option: "cdnBaseUrl",
+            problem: "it is not an http or https URL".to_owned(),
+        })?;
+        Ok(url)
+    }
+}
+
+fn unsigned_index(
+    bytes: &[u8],
+    feature: &FeatureId,
+    limits: &pilar_artifact::Limits,
+) -> Result<ReleaseIndex, Failure> {
+    let document = parse_object(bytes, limits).map_err(Failure::Json)?;
+    let index = ReleaseIndex::from_document(&document).map_err(Failure::Schema)?;
+    index.check(feature, limits).map_err(Failure::Index)?;
+    Ok(index)
+}
+
+fn manifest_path(version: &Version) -> String {
+    format!("{version}/{MANIFEST_FILE}")
+}
+
+fn etag(headers: &HeaderMap) -> Option<String> {
+    headers.get(ETAG)?.to_str().ok().map(ToOwned::to_owned)
+}
+
+/// A directory with nothing but the index.
+struct Alone<'b>(&'b [u8]);
+
+impl ReadArtifact for Alone<'_> {
+    fn read(&self, path: &str, _: u64) -> Result<Vec<u8>, ReadError> {
+        if path == RELEASES_FILE { Ok(self.0.to_vec()) } else { Err(ReadError::Missing) }
+    }
+}
