@@ -7,6 +7,7 @@ mod bench;
 mod dev;
 mod fuzz;
 mod instructions;
+mod kubernetes;
 mod measure;
 mod process;
 mod setup;
@@ -33,6 +34,10 @@ struct Workspace {
     root: PathBuf,
     /// Builds that outlive a checkout: `PILAR_CACHE`, default `~/.cache/pilar`.
     cache: PathBuf,
+    /// Where kube-apiserver and etcd are, if they are not to be built: `KUBEBUILDER_ASSETS`.
+    kubebuilder_assets: Option<PathBuf>,
+    /// Where Go modules come from: the first of `GOPROXY`.
+    go_proxy: String,
 }
 
 /// What went wrong, in words for whoever ran the command.
@@ -76,7 +81,12 @@ impl Workspace {
             .map(PathBuf::from)
             .or_else(|| home().map(|home| home.join(".cache/pilar")))
             .ok_or("set PILAR_CACHE to a directory for builds that outlive a checkout")?;
-        Ok(Self { root, cache })
+        let kubebuilder_assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+        let proxies = std::env::var("GOPROXY").unwrap_or_default();
+        let go_proxy = proxies.split([',', '|']).find(|proxy| proxy.contains("://"));
+        let go_proxy =
+            go_proxy.unwrap_or("https://proxy.golang.org").trim_end_matches('/').to_owned();
+        Ok(Self { root, cache, kubebuilder_assets, go_proxy })
     }
 
     /// Where cargo puts what it makes.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process::{call, npm, output};
-use crate::{Failure, Workspace};
+use crate::{Failure, Workspace, kubernetes};
 
 /// The lowest Node.js that the front-end tools run on.
 const NODE: (u32, u32) = (20, 19);
@@ -40,6 +40,12 @@ const PROGRAMS: &[(&str, &str)] = &[
         "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py",
         "python3-prometheus-client",
     ),
+    // A registry, and what others build and push images with. Building from scratch runs nothing, so that the
+    // recommended runtimes are not needed.
+    ("/usr/bin/docker-registry", "docker-registry"),
+    ("/usr/bin/skopeo", "skopeo"),
+    ("/usr/bin/buildah", "buildah"),
+    ("/usr/bin/htpasswd", "apache2-utils"),
 ];
 
 /// Directories with a lock file of their own.
@@ -56,7 +62,8 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<(), Failure> {
     for tool in [CARGO_DENY, CARGO_FUZZ, OHA] {
         cargo_tool(workspace, &tool)?;
     }
-    redbot(workspace)
+    redbot(workspace)?;
+    kubernetes::build(workspace)
 }
 
 /// Node.js and npm, new enough.

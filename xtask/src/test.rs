@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::process::{build_release, cargo, npm, output, run_and_keep};
 use crate::tally::Tally;
-use crate::{Failure, Workspace, fuzz, instructions, setup};
+use crate::{Failure, Workspace, fuzz, instructions, kubernetes, setup};
 
 /// One step of the tests.
 pub(crate) struct Step {
@@ -132,7 +132,8 @@ fn promises(workspace: &Workspace) -> Result<Tally, Failure> {
     count(
         cargo(workspace, &["test", "--workspace", "--locked", "--no-fail-fast", "--test", "*"])
             .env("PILAR_OHA", setup::OHA.path(workspace))
-            .env("PILAR_REDBOT", setup::redbot_path(workspace)),
+            .env("PILAR_REDBOT", setup::redbot_path(workspace))
+            .env("KUBEBUILDER_ASSETS", kubernetes::assets(workspace)?),
     )
 }
 
