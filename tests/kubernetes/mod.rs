@@ -30,6 +30,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// A cluster with its data. It ends with the test.
 pub(crate) struct Cluster {
     room: TempDir,
+    http: reqwest::Client,
     etcd_port: u16,
     /// Where the API server listens, for as long as the cluster is there.
     pub(crate) port: u16,
@@ -44,8 +45,14 @@ impl Cluster {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let room = tempfile::tempdir().unwrap();
         Certificates::generate().write(room.path());
-        let mut cluster =
-            Self { room, etcd_port: free_port(), port: free_port(), etcd: None, api: None };
+        let mut cluster = Self {
+            room,
+            http: reqwest::Client::new(),
+            etcd_port: free_port(),
+            port: free_port(),
+            etcd: None,
+            api: None,
+        };
         cluster.start_etcd();
         cluster.start_api().await;
         cluster
@@ -148,9 +155,16 @@ impl Cluster {
         self.etcd("kv/compaction", &json!({ "revision": revision, "physical": true })).await;
     }
 
+    /// Makes the cluster one that has lived: its store counts higher than that of one that has just begun.
+    pub(crate) async fn age(&self) {
+        for _ in 0..2000 {
+            self.etcd("kv/put", &json!({ "key": "YWdl" })).await;
+        }
+    }
+
     async fn etcd(&self, what: &str, question: &Value) -> Value {
         let url = format!("http://127.0.0.1:{}/v3/{what}", self.etcd_port);
-        let reply = reqwest::Client::new().post(url).body(question.to_string()).send().await;
+        let reply = self.http.post(url).body(question.to_string()).send().await;
         let text = reply.unwrap().error_for_status().unwrap().text().await.unwrap();
         serde_json::from_str(&text).unwrap()
     }

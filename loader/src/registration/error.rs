@@ -26,6 +26,17 @@ impl RegistrationError {
         }
     }
 
+    /// A registration that nobody deleted, and that the cluster does not know any more.
+    pub fn forgotten(feature: Option<FeatureId>) -> Self {
+        Self {
+            feature,
+            code: "registration-forgotten",
+            message: "the cluster's store was wiped or restored from a backup, and is without it"
+                .to_owned(),
+            remedy: "deploy it again; to take the feature out, delete it then, or restart the pod",
+        }
+    }
+
     /// The feature that it names, where that much could be read.
     pub fn feature(&self) -> Option<&FeatureId> {
         self.feature.as_ref()

@@ -40,6 +40,7 @@ pub async fn follow(directory: PathBuf, reporter: Reporter) {
         let looked = directory.clone();
         let again = match spawn_blocking(move || read(&looked)).await {
             Ok(Ok(desired)) => {
+                reporter.heard();
                 reporter.wanted(desired);
                 RESCAN
             }

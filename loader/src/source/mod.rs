@@ -5,6 +5,7 @@
 //! everything says that it cannot, and the set from before stays.
 
 pub mod directory;
+pub mod kubernetes;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,9 @@ pub struct Desired {
     /// Places whose content is not acceptable, or came second. What was taken from such a place before is
     /// neither changed nor removed.
     pub refused: Vec<Refused>,
+    /// How the names of places start that nobody has seen yet, such as `team-a/`. What was taken from such a place
+    /// before is neither changed nor removed.
+    pub unseen: Vec<String>,
 }
 
 /// A registration that holds.
@@ -131,9 +135,8 @@ pub fn channel() -> (Reporter, Feed) {
 }
 
 impl Reporter {
-    /// The whole set was seen, and it is this. Counts as contact.
+    /// The whole set was seen, and it is this.
     pub fn wanted(&self, desired: Desired) {
-        self.heard();
         self.desired.send_if_modified(|before| {
             let is_new = before.as_deref() != Some(&desired);
             if is_new {
@@ -143,22 +146,25 @@ impl Reporter {
         });
     }
 
-    /// What is read has answered, and the set is what it was.
-    pub fn heard(&self) {
-        self.contact.send_replace(Contact { last: Some(Instant::now()), trouble: None });
-    }
-
-    /// What is read does not answer, or not with everything. The set stays.
-    pub fn trouble(&self, problem: Problem) {
-        let is_new = self.contact.send_if_modified(|contact| {
-            let is_new = contact.trouble.as_ref() != Some(&problem);
-            contact.trouble = Some(problem.clone());
-            is_new
-        });
-        if is_new {
-            let Problem { code, message, remedy } = &problem;
+    /// How it stands with what is read. Where there is trouble, the set stays.
+    pub fn contact(&self, contact: Contact) {
+        let before = self.contact.send_replace(contact.clone());
+        if let Some(Problem { code, message, remedy }) =
+            contact.trouble.filter(|problem| before.trouble.as_ref() != Some(problem))
+        {
             tracing::error!(code, remedy, "registrations cannot be read: {message}");
         }
+    }
+
+    /// What is read has answered.
+    pub fn heard(&self) {
+        self.contact(Contact { last: Some(Instant::now()), trouble: None });
+    }
+
+    /// What is read does not answer, or not with everything.
+    pub fn trouble(&self, problem: Problem) {
+        let last = self.contact.borrow().last;
+        self.contact(Contact { last, trouble: Some(problem) });
     }
 
     /// Returns when nobody listens any more.
