@@ -17,6 +17,7 @@ use crate::place::Placer;
 use crate::problem::Problem;
 use crate::reconcile::Reconciler;
 use crate::registration::Registration;
+use crate::source::kubernetes::{self, Patience};
 use crate::source::{self, Desired, Feed, Registered, Reporter};
 use crate::status::{Board, Progress};
 use crate::transport::{Limits, Options, Transports};
@@ -57,7 +58,7 @@ pub async fn init(
 ) -> Result<Ended, Problem> {
     let (reporter, feed) = source::channel();
     let mut work = Work::begin(config, &config.artifacts, kind(config), feed, machine)?;
-    follow(config, reporter, &mut work.tasks);
+    follow(config, reporter, &mut work.tasks).await?;
     let is_enough = |progress: &Progress| {
         let has_given_up = progress.failing.iter().all(|(_, attempts)| *attempts >= INIT_ATTEMPTS);
         let is_complete = progress.failing.is_empty() && progress.refused == 0;
@@ -103,7 +104,7 @@ pub async fn watch(
         says(listener.local_addr().map_err(failed)?.port());
         work.tasks.spawn(http::serve(listener, work.board.clone(), config.max_contact_age));
     }
-    follow(config, reporter, &mut work.tasks);
+    follow(config, reporter, &mut work.tasks).await?;
     stop.await;
     tracing::info!("stopping");
     work.end().await;
@@ -126,6 +127,7 @@ pub async fn sync(
     let registered = Registered { registration, place: "--from".to_owned() };
     let mut desired = Desired::default();
     desired.registrations.insert(feature, registered);
+    reporter.heard();
     reporter.wanted(desired);
     let mut work = Work::begin(config, into, "command", feed, machine)?;
     let is_settled = |progress: &Progress| progress.is_known && progress.pending == 0;
@@ -219,11 +221,20 @@ fn kind(config: &Config) -> &'static str {
     if config.registrations.is_some() { "directory" } else { "kubernetes" }
 }
 
-fn follow(config: &Config, reporter: Reporter, tasks: &mut JoinSet<()>) {
+async fn follow(
+    config: &Config,
+    reporter: Reporter,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Problem> {
     match &config.registrations {
         Some(directory) => tasks.spawn(source::directory::follow(directory.clone(), reporter)),
-        None => unreachable!(),
+        None => {
+            let cluster = kubernetes::connection().await?;
+            let namespaces = config.namespaces.clone();
+            tasks.spawn(kubernetes::follow(cluster, namespaces, Patience::default(), reporter))
+        }
     };
+    Ok(())
 }
 
 fn transports(network: &Network, limits: Limits, machine: Machine) -> Result<Transports, Problem> {

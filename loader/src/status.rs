@@ -60,7 +60,7 @@ pub struct Counts {
 pub struct Progress {
     /// Whether the whole of it was seen once.
     pub is_known: bool,
-    /// Registrations that are not acceptable.
+    /// Registrations that are not acceptable, and namespaces that nobody has seen yet.
     pub refused: usize,
     /// Features that were not tried yet.
     pub pending: usize,
@@ -141,8 +141,8 @@ impl Board {
     pub fn progress(&self) -> Progress {
         let Some(desired) = self.feed.desired() else { return Progress::default() };
         let state = self.lock();
-        let mut progress =
-            Progress { is_known: true, refused: desired.refused.len(), ..Progress::default() };
+        let refused = desired.refused.len() + desired.unseen.len();
+        let mut progress = Progress { is_known: true, refused, ..Progress::default() };
         for (id, registered) in &desired.registrations {
             let origin = registered.registration.origin.identity();
             let said = state.features.get(id);
