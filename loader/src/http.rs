@@ -105,7 +105,7 @@ impl Collector for Scrape {
             ("failing", progress.failing.len()),
         ];
         let states = states.map(|(state, count)| (label("state", state), count as f64));
-        page.gauge("features", "Features that are registered.", None, states)?;
+        page.gauge("registered", "Features that are registered.", None, states)?;
         let refused = one(progress.refused as f64);
         let help = "Registrations that are not acceptable.";
         page.gauge("registrations_refused", help, None, refused)?;

@@ -62,12 +62,21 @@ pub struct Progress {
     pub is_known: bool,
     /// Registrations that are not acceptable, and namespaces that nobody has seen yet.
     pub refused: usize,
-    /// Features that were not tried yet.
+    /// Features that were not tried yet, or not yet taken out.
     pub pending: usize,
     /// Features whose last attempt failed, with the number of attempts.
     pub failing: Vec<(FeatureId, u64)>,
     /// Features that are in place.
     pub in_place: usize,
+}
+
+impl Progress {
+    fn add(&mut self, id: &FeatureId, said: Option<&LoaderFeature>) {
+        match said.filter(|said| said.last_error.is_some()) {
+            Some(said) => self.failing.push((id.clone(), said.attempts)),
+            None => self.pending += 1,
+        }
+    }
 }
 
 impl Board {
@@ -80,6 +89,14 @@ impl Board {
     pub fn update(&self, feature: &FeatureId, change: impl FnOnce(&mut LoaderFeature)) {
         change(self.lock().features.entry(feature.clone()).or_insert_with(unknown));
         self.changed.send_replace(());
+    }
+
+    /// Says that a feature is to be taken out.
+    pub fn leaving(&self, feature: &FeatureId) {
+        self.update(feature, |said| {
+            (said.desired, said.origin, said.registered_in) = (None, None, None);
+            (said.attempts, said.last_error) = (0, None);
+        });
     }
 
     /// Says nothing more of a feature.
@@ -150,12 +167,11 @@ impl Board {
                 Some(said) if said.attempts == 0 && said.last_success_at.is_some() => {
                     progress.in_place += 1;
                 }
-                Some(said) if said.last_error.is_some() => {
-                    progress.failing.push((id.clone(), said.attempts));
-                }
-                _ => progress.pending += 1,
+                said => progress.add(id, said),
             }
         }
+        let leaving = state.features.iter().filter(|(_, said)| said.registered_in.is_none());
+        leaving.for_each(|(id, said)| progress.add(id, Some(said)));
         progress
     }
 

@@ -168,7 +168,7 @@ fn a_file_says_the_same_as_a_config_map_in_yaml_or_json() {
         ("a.json", r#"{ "featureId": "a", "featureId": "b" }"#, "registration-syntax"),
         ("a.yaml", "featureId: a\nfeatureId: b\n", "registration-syntax"),
         ("a.yaml", "- featureId: notes", "registration-syntax"),
-        ("a.yaml", "", "registration-syntax"),
+        ("a.yaml", "", "registration-no-feature"),
         ("a.yaml", &huge, "registration-syntax"),
         ("a.yaml", bomb, "registration-syntax"),
         ("a.yaml", &"[".repeat(10_000), "registration-syntax"),

@@ -140,7 +140,7 @@ fn promises(workspace: &Workspace) -> Result<Tally, Failure> {
 fn is_static(workspace: &Workspace) -> Result<Tally, Failure> {
     build_release(workspace)?;
     let mut tally = Tally::default();
-    for name in ["pilar-host", "pilar"] {
+    for name in ["pilar-host", "pilar", "pilar-loader"] {
         let path = workspace.release_binary(name)?;
         let file = output(Command::new("file").arg("-b").arg(&path))?;
         // `ldd` answers a static binary with an error, so its words count and not its status.

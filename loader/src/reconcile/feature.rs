@@ -201,7 +201,7 @@ impl<F: Fetch> Feature<F> {
     async fn take_out(&mut self) -> Result<(), Ended> {
         if self.record.placed.is_some() {
             self.shared.board.update(&self.id, |said| {
-                (said.desired, said.origin, said.next_attempt_at) = (None, None, None);
+                said.next_attempt_at = None;
                 said.attempts += 1;
                 said.last_attempt_at = Some((self.shared.machine.clock)());
             });

@@ -121,11 +121,14 @@ impl<F: Fetch> Reconciler<F> {
             desired.refused.iter().filter_map(|one| one.feature.as_ref()).collect();
         let unclear: BTreeSet<_> = desired.refused.iter().map(|one| one.place.as_str()).collect();
         for (id, feature) in &self.features {
+            let is_gone = matches!(*feature.borrow(), Want::Gone | Want::Nothing);
             let is_unclear = feature.borrow().place().is_some_and(|place| {
                 let is_unseen = desired.unseen.iter().any(|start| place.starts_with(start));
                 unclear.contains(place) || is_unseen
             });
-            if !desired.registrations.contains_key(id) && !named.contains(id) && !is_unclear {
+            let is_wanted = desired.registrations.contains_key(id);
+            if !is_wanted && !is_gone && !is_unclear && !named.contains(id) {
+                self.shared.board.leaving(id);
                 send(feature, Want::Gone);
             }
         }

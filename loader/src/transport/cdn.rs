@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use pilar_artifact::digest::Integrity;
 use pilar_artifact::index::IndexEntry;
 use pilar_artifact::json::parse_object;
 use pilar_artifact::verify::{self, Context, Failure, ReadArtifact, ReadError};
 use pilar_artifact::{
-    FeatureId, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
+    FeatureId, FileName, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
 };
 use pilar_store::Incoming;
 use reqwest::header::{ETAG, HeaderMap};
@@ -105,13 +106,15 @@ impl Cdn<'_> {
         };
         for entry in index.versions.iter().filter(is_missing) {
             let manifest = self.manifest(entry).await?;
-            let named = manifest.integrity.iter().map(|(name, integrity)| {
+            let named = |(name, integrity): (&FileName, &Integrity)| {
                 let path = format!("{}/{name}", entry.version);
-                (self.url(&path), path, integrity.0)
-            });
+                Ok(Named { url: self.url(&path)?, path, digest: integrity.0 })
+            };
+            let named: Vec<Named> =
+                manifest.integrity.iter().map(named).collect::<Result<_, FetchError>>()?;
             let at_once = self.access.http.limits.parallel_files.max(1);
             stream::iter(named)
-                .map(async |(url, path, digest)| self.file(Named { url: url?, path, digest }).await)
+                .map(|named| self.file(named))
                 .buffer_unordered(at_once)
                 .try_collect::<()>()
                 .await?;

@@ -10,30 +10,30 @@ use tar::{EntryType, Header};
 
 /// An archive that grows.
 #[derive(Debug, Default, Clone)]
-pub struct Archive(Vec<u8>);
+pub(crate) struct Archive(Vec<u8>);
 
 impl Archive {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A regular file.
-    pub fn file(self, path: &str, content: &[u8]) -> Self {
+    pub(crate) fn file(self, path: &str, content: &[u8]) -> Self {
         self.entry(path.as_bytes(), EntryType::Regular, 0o644, content)
     }
 
     /// A directory.
-    pub fn directory(self, path: &str) -> Self {
+    pub(crate) fn directory(self, path: &str) -> Self {
         self.entry(path.as_bytes(), EntryType::Directory, 0o755, b"")
     }
 
     /// An entry of any kind. The path is written as it is, up to the 100 bytes that fit.
-    pub fn entry(self, path: &[u8], kind: EntryType, mode: u32, content: &[u8]) -> Self {
+    pub(crate) fn entry(self, path: &[u8], kind: EntryType, mode: u32, content: &[u8]) -> Self {
         self.claiming(path, kind, mode, content.len() as u64, content)
     }
 
     /// An entry whose header claims a size of its own.
-    pub fn claiming(
+    pub(crate) fn claiming(
         mut self,
         path: &[u8],
         kind: EntryType,
@@ -52,31 +52,31 @@ impl Archive {
     }
 
     /// PAX records for what follows.
-    pub fn pax(self, records: &[(&str, &[u8])]) -> Self {
+    pub(crate) fn pax(self, records: &[(&str, &[u8])]) -> Self {
         self.extended(EntryType::XHeader, &pax_records(records))
     }
 
     /// An extended header with these bytes.
-    pub fn extended(self, kind: EntryType, content: &[u8]) -> Self {
+    pub(crate) fn extended(self, kind: EntryType, content: &[u8]) -> Self {
         self.entry(b"extended", kind, 0o644, content)
     }
 
     /// Content, filled up to a whole block.
-    pub fn bytes(mut self, content: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, content: &[u8]) -> Self {
         self.0.extend_from_slice(content);
         self.0.resize(self.0.len().next_multiple_of(512), 0);
         self
     }
 
     /// With the two empty blocks that end an archive.
-    pub fn end(mut self) -> Vec<u8> {
+    pub(crate) fn end(mut self) -> Vec<u8> {
         self.0.resize(self.0.len() + 1024, 0);
         self.0
     }
 }
 
 /// `<length> <key>=<value>\n` each, where the length counts itself.
-pub fn pax_records(records: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn pax_records(records: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (key, value) in records {
         let rest = 3 + key.len() + value.len();
@@ -88,17 +88,17 @@ pub fn pax_records(records: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Level::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
-pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::encode_all(bytes, 3).unwrap()
 }
 
 /// What an honest manifest says of these bytes.
-pub fn layer(bytes: &[u8], compression: Compression) -> Layer {
+pub(crate) fn layer(bytes: &[u8], compression: Compression) -> Layer {
     Layer { digest: Sha256Digest::of(bytes), size: bytes.len() as u64, compression }
 }

@@ -1,7 +1,7 @@
 //! A loader at work on a tree of its own, fed by hand, with a transport that copies from directories.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
-pub mod archive;
+pub(crate) mod archive;
 pub(crate) mod program;
 pub(crate) mod server;
 #[path = "../../../tests/support/tree.rs"]
@@ -18,7 +18,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pilar_artifact::loader_status::{LoaderError, LoaderFeature};
 use pilar_artifact::verify::{self, Context, DropFiles};
-use pilar_artifact::{FeatureId, Limits, ReleaseIndex, Sha256Digest, TrustedKeys};
+use pilar_artifact::{FeatureId, Limits, Rejection, ReleaseIndex, Sha256Digest, TrustedKeys};
 use pilar_loader::machine::{Backoff, Machine};
 use pilar_loader::place::Placer;
 use pilar_loader::reconcile::{Fetch, Pace, Reconciler};
@@ -265,17 +265,24 @@ impl Copying {
 
 /// Verifies everything that the index of a feature lists, as a host would. `None`: no index.
 pub(crate) fn verified(artifacts: &Path, feature: &str) -> Option<ReleaseIndex> {
+    try_verified(artifacts, feature).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The same for those who expect that it may fail.
+pub(crate) fn try_verified(
+    artifacts: &Path,
+    feature: &str,
+) -> Result<Option<ReleaseIndex>, Rejection> {
     let id: FeatureId = feature.parse().unwrap();
-    let source = FeatureDir::open(&artifacts.join(feature)).ok()?;
+    let Ok(source) = FeatureDir::open(&artifacts.join(feature)) else { return Ok(None) };
     let keys = keys();
     let context =
         Context { keys: &keys, now: now(), host_version: None, limits: Limits::default() };
-    let index = verify::index(&source, &id, &context).unwrap_or_else(|error| panic!("{error}"));
-    for entry in index.index.versions.iter().filter(|entry| entry.revoked.is_none()) {
-        verify::version(&source, &index.index, &entry.version, &context, &mut DropFiles)
-            .unwrap_or_else(|error| panic!("{error}"));
+    let index = verify::index(&source, &id, &context)?.index;
+    for entry in index.versions.iter().filter(|entry| entry.revoked.is_none()) {
+        verify::version(&source, &index, &entry.version, &context, &mut DropFiles)?;
     }
-    Some(index.index)
+    Ok(Some(index))
 }
 
 /// The names in the staging directory that a loader may have left.

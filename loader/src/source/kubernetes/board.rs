@@ -51,7 +51,7 @@ impl Board {
 
     /// The API server has sent something for a namespace.
     pub(super) fn heard(&self, namespace: &str) {
-        self.update(namespace, |view| view.contact.last = Some(Instant::now()));
+        drop(self.update(namespace, |view| view.contact.last = Some(Instant::now())));
     }
 
     /// Returns when nobody listens any more.

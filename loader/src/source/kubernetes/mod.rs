@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
-use kube::client::{Body, ClientBuilder};
+use kube::client::ClientBuilder;
 use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::{self, DefaultBackoff, Event, watcher};
 use kube::{Api, Client, Config};
@@ -189,12 +189,12 @@ impl Follower<'_> {
                 board.heard(&namespace);
             }
             response.map(|body: Box<kube::client::DynBody>| {
-                Body::wrap_body(body.map_frame(move |frame| {
+                body.map_frame(move |frame| {
                     if is_answer {
                         board.heard(&namespace);
                     }
                     frame
-                }))
+                })
             })
         });
         Ok(ClientBuilder::try_from(self.config.clone())?.with_layer(&layer).build())
