@@ -243,6 +243,13 @@ pub const VARIABLES: &[Variable] = &[
         doc: "Moves `/_admin` to a port of its own, on the address of `HOST_BIND`; 0 takes a free one and prints it.",
     },
     Variable {
+        name: "HOST_ACCESS_LOG",
+        kind: Kind::Flag,
+        default: None,
+        state: State::Active,
+        doc: "Write one JSON line on the standard output for each request: method, path without its query, status, bytes, time, client. Lines that find no room are dropped and counted.",
+    },
+    Variable {
         name: "HOST_LOGIN_URL",
         kind: Kind::Url,
         default: None,
@@ -288,8 +295,8 @@ pub const VARIABLES: &[Variable] = &[
         name: "TRUST_PROXY_HEADERS",
         kind: Kind::Flag,
         default: None,
-        state: State::Reserved,
-        doc: "Believe `x-forwarded-*`.",
+        state: State::Active,
+        doc: "Take the last address of `x-forwarded-for` for the client's, in the logs and where wrong tokens are counted. Only behind a proxy that writes it, since a client can write anything there.",
     },
     Variable {
         name: "RPC_AUTH_TOKEN",

@@ -39,6 +39,10 @@ pub struct Config {
     /// What clients may cost: `HOST_MAX_CONNECTIONS`, `HOST_MAX_CONNECTIONS_PER_IP`, `HOST_IDLE_TIMEOUT_SECONDS`,
     /// `HOST_MIN_SEND_RATE`.
     pub limits: Limits,
+    /// `HOST_ACCESS_LOG`.
+    pub access_log: bool,
+    /// `TRUST_PROXY_HEADERS`.
+    pub trust_proxy: bool,
     /// `FEATURE_READY_SENTINEL_PATH`.
     pub ready_sentinel: Option<PathBuf>,
     /// `HOST_ROOT_REDIRECT`.
@@ -182,6 +186,8 @@ fn config(settings: &Settings) -> Result<Config, SettingError> {
             min_send_rate: settings.number("HOST_MIN_SEND_RATE")?,
             ..Limits::default()
         },
+        access_log: settings.flag("HOST_ACCESS_LOG")?,
+        trust_proxy: settings.flag("TRUST_PROXY_HEADERS")?,
         ready_sentinel: settings.text("FEATURE_READY_SENTINEL_PATH").map(PathBuf::from),
         root_redirect: settings.text("HOST_ROOT_REDIRECT"),
         drain: Duration::from_secs(settings.number("HOST_DRAIN_SECONDS")?),

@@ -51,6 +51,18 @@ pub(super) struct ChunkedBody {
     progress: Progress,
 }
 
+/// Bytes of a reply that are not written yet.
+fn to_come<S>(outcome: &Outcome<S>) -> usize {
+    match outcome {
+        Outcome::Waits(Next::SendBody(body)) => body.len(),
+        Outcome::Waits(Next::SendParts(parts, end)) => {
+            parts.iter().map(|(delimiter, body)| delimiter.len() + body.len()).sum::<usize>()
+                + end.len()
+        }
+        _ => 0,
+    }
+}
+
 impl<S: Lookup> Connection<S> {
     /// Answers whole requests until there is none, or something has to be waited for. All of them
     /// see one snapshot.
@@ -60,7 +72,7 @@ impl<S: Lookup> Connection<S> {
         // Taken out while the requests borrow it.
         let mut input = std::mem::take(&mut self.input);
         let next = loop {
-            if self.after != After::Continue || self.out.len() >= ENOUGH_TO_SEND {
+            if self.after != After::Continue || self.has_enough_to_send() {
                 break Next::Send;
             }
             self.skip_unwanted(&input);
@@ -68,7 +80,7 @@ impl<S: Lookup> Connection<S> {
                 Ok(Progress::Done) => {}
                 Ok(Progress::More) => break Next::Read,
                 Err(refusal) => {
-                    self.refuse(refusal, Asked::default());
+                    self.refuse_unread(refusal);
                     continue;
                 }
             }
@@ -84,7 +96,7 @@ impl<S: Lookup> Connection<S> {
             }
             if self.seen > 0 && !http::may_be_whole(unanswered, self.seen) {
                 match http::judge_partial(unanswered, &worker.limits.head) {
-                    Parsed::Refused(error) => self.refuse(Refusal::Head(error), Asked::default()),
+                    Parsed::Refused(error) => self.refuse_unread(Refusal::Head(error)),
                     _ => {
                         self.seen = unanswered.len();
                         break Next::Read;
@@ -97,7 +109,7 @@ impl<S: Lookup> Connection<S> {
                     self.seen = unanswered.len();
                     break Next::Read;
                 }
-                Parsed::Refused(error) => self.refuse(Refusal::Head(error), Asked::default()),
+                Parsed::Refused(error) => self.refuse_unread(Refusal::Head(error)),
                 Parsed::Head(head) => match self.answer_one(&head, unanswered, &snapshot) {
                     Outcome::Answered | Outcome::NeedsBody => {}
                     Outcome::Waits(next) => break next,
@@ -106,6 +118,35 @@ impl<S: Lookup> Connection<S> {
         };
         self.input = input;
         next
+    }
+
+    fn has_enough_to_send(&self) -> bool {
+        self.out.len() >= ENOUGH_TO_SEND
+            || self.unrecorded.as_ref().is_some_and(|unrecorded| unrecorded.is_full())
+    }
+
+    /// Refuses what could not be read as a request.
+    pub(super) fn refuse_unread(&mut self, refusal: Refusal) {
+        let before = self.written();
+        self.refuse(refusal, Asked::default());
+        self.note_answered(None, "", Owner::NOBODY, before, 0);
+    }
+
+    /// Notes for the access log the reply that was just written behind `before`, of which `to_come` bytes are
+    /// still elsewhere.
+    fn note_answered(
+        &mut self,
+        head: Option<&RequestHead<'_, '_>>,
+        path: &str,
+        owner: Owner,
+        before: u64,
+        to_come: usize,
+    ) {
+        let bytes = self.written() - before + to_come as u64;
+        if let Some(unrecorded) = &mut self.unrecorded {
+            let request = unrecorded.request(head, path, self.peer, owner);
+            unrecorded.answered(request, self.status, bytes);
+        }
     }
 
     /// Drops what has arrived of a body that nobody wants.
@@ -137,8 +178,10 @@ impl<S: Lookup> Connection<S> {
         snapshot: &Arc<S>,
     ) -> Outcome<S> {
         if head.target == "*" {
+            let before = self.written();
             self.begin_answer(head);
             self.answer_options(Asked::by(head));
+            self.note_answered(Some(head), head.target, Owner::NOBODY, before, 0);
             return Outcome::Answered;
         }
         let worker = std::rc::Rc::clone(&self.worker);
@@ -147,16 +190,18 @@ impl<S: Lookup> Connection<S> {
             Ok(path) => path,
             Err(error) => {
                 self.begin_answer(head);
-                self.refuse(Refusal::Path(error), Asked::by(head));
+                self.refuse_head(Refusal::Path(error), head, head.target);
                 return Outcome::Answered;
             }
         };
         match snapshot.lookup(path) {
             Answer::Resource(resource, owner) => {
                 self.begin_answer(head);
-                let before = self.out.len();
+                let before = self.written();
                 let outcome = self.answer_with(resource, head);
-                self.count_for(owner, before, &outcome);
+                let to_come = to_come(&outcome);
+                self.count_for(owner, before, to_come);
+                self.note_answered(Some(head), path, owner, before, to_come);
                 outcome
             }
             Answer::Service => self.call_service(head, path, input, snapshot, false),
@@ -165,17 +210,17 @@ impl<S: Lookup> Connection<S> {
     }
 
     /// Counts the reply that was just written behind `before` for the owner of its resource.
-    fn count_for(&mut self, owner: Owner, before: usize, outcome: &Outcome<S>) {
-        let to_come = match outcome {
-            Outcome::Waits(Next::SendBody(body)) => body.len(),
-            Outcome::Waits(Next::SendParts(parts, end)) => {
-                parts.iter().map(|(delimiter, body)| delimiter.len() + body.len()).sum::<usize>()
-                    + end.len()
-            }
-            _ => 0,
-        };
+    fn count_for(&mut self, owner: Owner, before: u64, to_come: usize) {
         self.owner = owner;
-        self.worker.counters.owners.answered(owner, self.status, self.out.len() - before + to_come);
+        let bytes = (self.written() - before) as usize + to_come;
+        self.worker.counters.owners.answered(owner, self.status, bytes);
+    }
+
+    /// Refuses a request that could be read.
+    fn refuse_head(&mut self, refusal: Refusal, head: &RequestHead<'_, '_>, path: &str) {
+        let before = self.written();
+        self.refuse(refusal, Asked::by(head));
+        self.note_answered(Some(head), path, Owner::NOBODY, before, 0);
     }
 
     /// Notes that a request is being answered whose body, if there is one, nobody wants. What is not
@@ -228,13 +273,12 @@ impl<S: Lookup> Connection<S> {
         snapshot: &Arc<S>,
         is_probe: bool,
     ) -> Outcome<S> {
-        let asked = Asked::by(head);
         let chunks = self.chunks.take();
         let body = match (head.body, &chunks) {
             (BodyLength::Bytes(length), _) if length > self.worker.limits.service_body_bytes => {
                 // Which ends the connection, so what comes of the body is not told apart.
                 self.count_answer(head);
-                self.refuse(Refusal::BodyTooLong, asked);
+                self.refuse_head(Refusal::BodyTooLong, head, path);
                 return Outcome::Answered;
             }
             (BodyLength::Bytes(length), _) => {
@@ -267,10 +311,14 @@ impl<S: Lookup> Connection<S> {
             Ok(call) => {
                 // It takes as long as it takes, and is nobody's.
                 self.sample = None;
+                if let Some(unrecorded) = &mut self.unrecorded {
+                    let request = unrecorded.request(Some(head), path, self.peer, Owner::NOBODY);
+                    unrecorded.called(request);
+                }
                 Outcome::Waits(Next::Call(Box::new(call)))
             }
             Err(refusal) => {
-                self.refuse(refusal, asked);
+                self.refuse_head(refusal, head, path);
                 Outcome::Answered
             }
         }

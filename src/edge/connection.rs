@@ -5,11 +5,11 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Instant;
 
+use super::access::Unrecorded;
 use super::answer::{After, ChunkedBody, Next};
 use super::buffers::Buffers;
 use super::limits::Limit;
 use super::refusal::Refusal;
-use super::reply::Asked;
 use super::socket::{self, Socket};
 use super::watch::Watch;
 use super::worker::Worker;
@@ -94,6 +94,10 @@ pub(super) struct Connection<S> {
     pub(super) owner: Owner,
     /// When what is being answered arrived, if its time is taken.
     pub(super) sample: Option<Instant>,
+    /// What is still to be recorded, where requests are.
+    pub(super) unrecorded: Option<Box<Unrecorded>>,
+    /// Bytes sent so far.
+    sent: u64,
 }
 
 /// Why a connection is no longer served.
@@ -121,6 +125,8 @@ impl<S: Lookup> Connection<S> {
             worker: Rc::clone(&open.worker),
             watch: Rc::clone(&open.watch),
             peer: open.peer,
+            unrecorded: open.worker.recorder.as_ref().map(Unrecorded::new),
+            sent: 0,
             open,
             input: Vec::new(),
             answered: 0,
@@ -140,6 +146,7 @@ impl<S: Lookup> Connection<S> {
     /// Serves until the connection ends, or is idle and handed back.
     async fn run(mut self) -> Option<Open<S>> {
         let served = self.serve().await;
+        self.record(served.is_err());
         // A body that nobody wants may still be on its way, and would meet a closed socket.
         let unread = self.answered < self.input.len() || self.unwanted > 0;
         if matches!(served, Ok(Served::All)) && (self.after == After::Linger || unread) {
@@ -157,6 +164,7 @@ impl<S: Lookup> Connection<S> {
             match self.answer() {
                 Next::Read => {
                     self.flush().await?;
+                    self.record(false);
                     if let Some(arrived) = self.sample.take() {
                         self.worker.counters.owners.took(self.owner, arrived.elapsed());
                     }
@@ -167,7 +175,7 @@ impl<S: Lookup> Connection<S> {
                     }
                     if self.after == After::Continue {
                         match self.read().await? {
-                            Read::More => self.sample = self.worker.sample(),
+                            Read::More => self.note_arrival(),
                             Read::End => self.answer_to_the_end(),
                             Read::Idle => return Ok(Served::Idle),
                         }
@@ -176,7 +184,15 @@ impl<S: Lookup> Connection<S> {
                 Next::Send => self.flush().await?,
                 Next::SendBody(body) => self.send_body(&body).await?,
                 Next::SendParts(parts, end) => self.send_parts(parts, &end).await?,
-                Next::Call(call) => Box::pin(self.relay(*call)).await?,
+                Next::Call(call) => {
+                    let before = self.written();
+                    let relayed = Box::pin(self.relay(*call)).await;
+                    self.note_call_answered(before);
+                    relayed?;
+                }
+            }
+            if self.out.is_empty() {
+                self.record(false);
             }
             turns = turns.wrapping_add(1);
             if turns.is_multiple_of(Self::TURNS_IN_A_ROW) {
@@ -190,6 +206,33 @@ impl<S: Lookup> Connection<S> {
     /// With epoll a client that always has something ready could otherwise keep its worker.
     const TURNS_IN_A_ROW: u32 = 16;
 
+    fn note_arrival(&mut self) {
+        self.sample = self.worker.sample();
+        if let Some(unrecorded) = &mut self.unrecorded {
+            unrecorded.arrived = Instant::now();
+        }
+    }
+
+    /// Notes that the service plane's reply was written behind `before`.
+    fn note_call_answered(&mut self, before: u64) {
+        let bytes = self.written() - before;
+        if let Some(unrecorded) = &mut self.unrecorded {
+            unrecorded.call_answered(self.status, bytes);
+        }
+    }
+
+    /// Records the requests whose replies are sent, or will not be.
+    fn record(&mut self, is_cut_off: bool) {
+        if let Some(unrecorded) = &mut self.unrecorded {
+            unrecorded.hand_over(&self.worker.counters, is_cut_off);
+        }
+    }
+
+    /// Bytes of all replies so far, those included that are still to be sent.
+    pub(super) fn written(&self) -> u64 {
+        self.sent + self.out.len() as u64
+    }
+
     /// Sends what is ready.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
         if self.out.is_empty() {
@@ -197,7 +240,7 @@ impl<S: Lookup> Connection<S> {
         }
         self.watch.sending();
         let out = std::mem::take(&mut self.out);
-        self.worker.counters.bytes_out.add(out.len() as u64);
+        self.count_sent(out.len());
         let (result, out) = self.open.socket.send(out, &self.watch).await;
         self.worker.outputs.give_back(out);
         result
@@ -208,10 +251,15 @@ impl<S: Lookup> Connection<S> {
     pub(super) async fn send_body(&mut self, body: &Body) -> io::Result<()> {
         self.watch.sending();
         let out = std::mem::take(&mut self.out);
-        self.worker.counters.bytes_out.add((out.len() + body.len()) as u64);
+        self.count_sent(out.len() + body.len());
         let result = self.open.socket.send_body(self.worker.sender, &out, body, &self.watch).await;
         self.worker.outputs.give_back(out);
         result
+    }
+
+    fn count_sent(&mut self, bytes: usize) {
+        self.worker.counters.bytes_out.add(bytes as u64);
+        self.sent += bytes as u64;
     }
 
     async fn send_parts(&mut self, parts: Vec<(Vec<u8>, Body)>, end: &[u8]) -> io::Result<()> {
@@ -288,7 +336,7 @@ impl<S: Lookup> Connection<S> {
         if self.watch.is_late() && self.unwanted == 0 {
             let body = self.watch.is_reading_body();
             let refusal = if body { Refusal::BodyTimeout } else { Refusal::HeadTimeout };
-            self.refuse(refusal, Asked::default());
+            self.refuse_unread(refusal);
         }
     }
 

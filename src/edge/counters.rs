@@ -24,6 +24,8 @@ pub struct Counts {
     /// Times that the kernel could give no connection, mostly for want of file descriptors.
     pub accept_failures: u64,
     limits: [u64; Limit::ALL.len()],
+    /// Lines of the access log that found no room.
+    pub access_dropped: u64,
 }
 
 impl Counts {
@@ -83,6 +85,7 @@ pub(super) struct WorkerCounters {
     pub(super) connections_accepted: Counter,
     pub(super) accept_failures: Counter,
     limits: [Counter; Limit::ALL.len()],
+    pub(super) access_dropped: Counter,
     pub(super) owners: Owners,
 }
 
@@ -132,5 +135,6 @@ impl WorkerCounters {
         for (sum, counter) in total.limits.iter_mut().zip(&self.limits) {
             *sum += counter.get();
         }
+        total.access_dropped += self.access_dropped.get();
     }
 }

@@ -13,6 +13,7 @@
 //!   connections of a worker.
 //! - turned away over a limit on connections: a descriptor, for at most 256 of them at a time and
 //!   [`Limits::linger_timeout`] each.
+//! - with an access log: the records of 32 replies under way, 20 KiB.
 //! - in the kernel, outside this process: the socket's buffers, up to the last numbers of `net.ipv4.tcp_rmem`
 //!   and `net.ipv4.tcp_wmem`.
 //!

@@ -2,6 +2,7 @@
 //! service plane. It opens no file, takes no lock and never waits for anything but its sockets.
 
 mod accept;
+mod access;
 mod answer;
 mod buffers;
 mod clients;
@@ -31,6 +32,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch as tokio_watch};
 
+pub use access::{AccessLog, AccessRecord, AccessRecords, is_harmless_id};
 pub use counters::{CLASSES, Counts, Meter};
 pub use driver::{DriverChoice, DriverError, DriverReport, Setup};
 pub use limits::{Limit, Limits};
@@ -40,6 +42,7 @@ pub use sender::BodySender;
 pub use service::ServiceCall;
 
 use crate::http::Resource;
+use access::Recorder;
 use clients::Clients;
 use counters::WorkerCounters;
 use listen::{Listener, UnixPath};
@@ -91,6 +94,8 @@ pub struct EdgeOptions {
     pub sender: BodySender,
     /// What clients may cost.
     pub limits: Limits,
+    /// Whether requests are recorded; who says so has to read [`Edge::access_records`].
+    pub access_log: AccessLog,
     /// Where `date` comes from.
     pub wall_clock: fn() -> SystemTime,
     /// Asks the allocator to give freed memory of the calling thread back to the system. Called after many
@@ -105,6 +110,7 @@ impl EdgeOptions {
             driver: DriverChoice::Auto,
             sender: BodySender::default(),
             limits: Limits::default(),
+            access_log: AccessLog::Off,
             wall_clock,
             release_memory: || {},
         }
@@ -143,6 +149,7 @@ impl EdgeError {
 pub struct Edge {
     driver: DriverReport,
     meter: Meter,
+    access_records: AccessRecords,
     phase: tokio_watch::Sender<Phase>,
     threads: Vec<JoinHandle<usize>>,
     unix_path: Option<UnixPath>,
@@ -164,11 +171,13 @@ impl Edge {
         let clients = options.limits.connections_per_ip.map(|most| Arc::new(Clients::new(most)));
         let (sockets, unix_path) = listeners.into_parts();
         let mut meter = Meter::default();
+        let mut access_records = AccessRecords::default();
         let mut threads = Vec::new();
         for (number, sockets) in sockets.into_iter().enumerate() {
             let worker_counters = Arc::<WorkerCounters>::default();
             meter.add(Arc::clone(&worker_counters));
             let start = Start {
+                recorder: access_records.add(options.access_log, &worker_counters),
                 options: options.clone(),
                 snapshot: Arc::clone(&snapshot),
                 service: service.clone(),
@@ -194,7 +203,7 @@ impl Edge {
         }
         let driver = weakest.ok_or(EdgeError::Worker)?;
         log_driver(&driver, threads.len());
-        Ok(Edge { driver, meter, phase, threads, unix_path })
+        Ok(Edge { driver, meter, access_records, phase, threads, unix_path })
     }
 
     /// How the workers talk to the kernel; if they differ, the weakest.
@@ -205,6 +214,11 @@ impl Edge {
     /// What goes on counting, also while the edge drains.
     pub fn meter(&self) -> Meter {
         self.meter.clone()
+    }
+
+    /// What was recorded, for one reader; nothing without [`EdgeOptions::access_log`].
+    pub fn access_records(&mut self) -> AccessRecords {
+        std::mem::take(&mut self.access_records)
     }
 
     /// Stops without taking anything out of a client's hands, and returns how many requests had to
@@ -243,6 +257,7 @@ struct Start<S> {
     snapshot: Arc<ArcSwap<S>>,
     service: mpsc::Sender<ServiceCall<S>>,
     counters: Arc<WorkerCounters>,
+    recorder: Option<Recorder>,
     clients: Option<Arc<Clients>>,
     phases: tokio_watch::Receiver<Phase>,
     report: std_mpsc::Sender<Result<DriverReport, DriverError>>,
@@ -270,6 +285,7 @@ impl<S: Lookup> Start<S> {
             snapshot: self.snapshot,
             service: self.service,
             counters: self.counters,
+            recorder: self.recorder,
             clients: self.clients,
         };
         runtime.block_on(async move { Worker::new(equipment).run(listeners, self.phases).await })

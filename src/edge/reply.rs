@@ -52,7 +52,11 @@ impl<S: Lookup> Connection<S> {
                 return Outcome::Answered;
             }
         }
-        let refusal = match resource.select(head) {
+        let selection = resource.select(head);
+        if let Some(unrecorded) = &mut self.unrecorded {
+            unrecorded.encoding = selection.representation().map(Representation::encoding);
+        }
+        let refusal = match selection {
             Selection::Full(chosen) => {
                 let body = (!asked.head_only).then(|| chosen.body());
                 self.write_ready_head(resource.status().as_u16(), chosen.head(), asked);

@@ -199,6 +199,8 @@ impl<S: Lookup> Connection<S> {
             self.after = After::Close;
         }
         self.worker.counters.responses.count(parts.status.as_u16());
+        self.status = parts.status.as_u16();
+        self.note_request_id(&parts.headers);
         self.reserve_out();
         write_head(&mut self.out, parts.status, &parts.headers, framing, asked);
         self.finish_head(asked);
@@ -206,6 +208,16 @@ impl<S: Lookup> Connection<S> {
             return Ok(());
         }
         self.relay_body(body, framing).await
+    }
+
+    /// Takes over the id that the service plane gave the request.
+    fn note_request_id(&mut self, headers: &HeaderMap) {
+        let id = || headers.get("x-request-id")?.to_str().ok();
+        if let Some(unrecorded) = &mut self.unrecorded
+            && let Some(id) = id()
+        {
+            unrecorded.name_call(id);
+        }
     }
 
     async fn relay_body(&mut self, mut body: Body, mut framing: Framing) -> io::Result<()> {

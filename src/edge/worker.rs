@@ -13,6 +13,7 @@ use socket2::Socket as SystemSocket;
 use tokio::sync::{mpsc, watch as tokio_watch};
 
 use super::accept;
+use super::access::Recorder;
 use super::buffers::Buffers;
 use super::clients::Clients;
 use super::clock::Clock;
@@ -51,6 +52,7 @@ pub(super) struct Equipment<S> {
     pub(super) snapshot: Arc<ArcSwap<S>>,
     pub(super) service: mpsc::Sender<ServiceCall<S>>,
     pub(super) counters: Arc<WorkerCounters>,
+    pub(super) recorder: Option<Recorder>,
     pub(super) clients: Option<Arc<Clients>>,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Worker<S> {
     pub(super) snapshot: Arc<ArcSwap<S>>,
     pub(super) service: mpsc::Sender<ServiceCall<S>>,
     pub(super) counters: Arc<WorkerCounters>,
+    /// Where requests are recorded, if they are.
+    pub(super) recorder: Option<Recorder>,
     /// Connections of each client; nothing where they are not limited.
     pub(super) clients: Option<Arc<Clients>>,
     pub(super) registry: Registry,
@@ -93,6 +97,7 @@ impl<S: Lookup> Worker<S> {
             snapshot: equipment.snapshot,
             service: equipment.service,
             counters: equipment.counters,
+            recorder: equipment.recorder,
             clients: equipment.clients,
             registry: Registry::default(),
             turned_away: TurnedAway::default(),

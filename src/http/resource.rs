@@ -122,6 +122,19 @@ pub enum Selection<'a> {
     Unsatisfiable(&'a Representation),
 }
 
+impl<'a> Selection<'a> {
+    /// The representation that is sent, or of which a part or the tag is.
+    pub fn representation(&self) -> Option<&'a Representation> {
+        match self {
+            Self::Full(chosen)
+            | Self::Part(chosen, _)
+            | Self::Parts(chosen, _)
+            | Self::NotModified(chosen) => Some(chosen),
+            Self::NotAcceptable | Self::PreconditionFailed | Self::Unsatisfiable(_) => None,
+        }
+    }
+}
+
 impl Resource {
     /// Starts a resource. `content_type` is that of the content before any encoding.
     pub fn builder(status: StatusCode, content_type: &str, cache: CachePolicy) -> ResourceBuilder {

@@ -8,6 +8,7 @@ use std::hash::BuildHasher as _;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pilar_artifact::Limits;
@@ -15,10 +16,10 @@ use pilar_host::admin::assets;
 use pilar_host::catalog::{Settings, Watching};
 use pilar_host::config::{self, Config};
 use pilar_host::control::Control;
-use pilar_host::edge::{Edge, EdgeOptions, Listeners};
+use pilar_host::edge::{AccessLog, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
 use pilar_host::service::admin::{self, Door, Figures};
-use pilar_host::service::{self, Host, Replies};
+use pilar_host::service::{self, Host, Replies, access_log};
 use pilar_host::shell::{Sdk, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch as tokio_watch};
@@ -29,6 +30,9 @@ use sockets::{admin_listeners, allow_all_descriptors, listen, passed_sockets, pl
 
 /// How long a feature may take to start in the browser, in milliseconds.
 const BOOTSTRAP_TIMEOUT_MS: u32 = 10_000;
+
+/// How long the last lines of the access log may take.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -97,11 +101,16 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         driver: config.driver,
         sender: config.sender,
         limits: config.limits.clone(),
+        access_log: match config.access_log {
+            true => AccessLog::On { trust_proxy: config.trust_proxy },
+            false => AccessLog::Off,
+        },
         wall_clock: time_of_day,
         release_memory,
     };
-    let edge = Edge::start(listeners, options.clone(), control.current(), calls)
+    let mut edge = Edge::start(listeners, options.clone(), control.current(), calls)
         .map_err(|error| coded(&error, error.code()))?;
+    let mut access_records = edge.access_records();
 
     let started = now();
     let (draining, is_draining) = tokio_watch::channel(false);
@@ -146,9 +155,11 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
             let limits = Door::limits();
             let (calls, received) = mpsc::channel(limits.service_depth());
             let options = EdgeOptions { limits, ..options };
-            let snapshot = Arc::new(ArcSwap::from_pointee(Door::new(current, admin_assets)));
-            let edge = Edge::start(listeners, options, snapshot, calls)
+            let snapshot =
+                Arc::new(ArcSwap::from_pointee(Door::new(current.clone(), admin_assets)));
+            let mut edge = Edge::start(listeners, options, snapshot, calls)
                 .map_err(|error| coded(&error, error.code()))?;
+            access_records.join(edge.access_records());
             Some((edge, place, service::admin_router(&host, router), received))
         }
         _ => None,
@@ -161,6 +172,10 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         tokio::spawn(service::run(router, received, |door: Arc<Door>| door.snapshot()));
         edge
     });
+    let access_log = match config.access_log {
+        true => Some(access_log::start(access_records, current, now)?),
+        false => None,
+    };
     tokio::spawn(admin::keep_minutes(figures));
     let watched = config.watch.then(|| config.artifacts_dir.clone());
     let asked = Asked { hangup, calls: refresh_asked };
@@ -182,6 +197,10 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         },
         // Whoever asks twice does not want to wait.
         () = stop.asked() => std::process::exit(1),
+    }
+    if let Some(access_log) = access_log {
+        // A reader that has stopped reading is not waited for.
+        let _ = tokio::time::timeout(LAST_LINES, access_log).await;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! One thread with its own runtime answers the calls that the edge hands over. However slow it is, the edge
 //! goes on serving assets.
 
+pub mod access_log;
 pub mod admin;
 mod health;
 mod live_reload;

@@ -1,7 +1,6 @@
 //! What all dynamic replies share (contract §7).
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
@@ -11,12 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use serde_json::json;
 
 use super::Host;
+use crate::edge::is_harmless_id;
 use crate::snapshot::Snapshot;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SNAPSHOT: HeaderName = HeaderName::from_static("x-pilar-snapshot");
-/// The longest request id that is taken from a client.
-const LONGEST_REQUEST_ID: usize = 128;
 
 /// The request's id, in its extensions.
 #[derive(Debug, Clone)]
@@ -36,23 +34,10 @@ pub(super) async fn common_headers(
         .get::<Arc<Snapshot>>()
         .and_then(|snapshot| HeaderValue::from_str(snapshot.id()).ok());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let begun = Instant::now();
     let mut response = next.run(request).await;
-    // The route stands for the path: what else is in a URL may be about a patient.
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     host.replies.count(route, response.status());
-    // Off unless asked for.
-    tracing::debug!(
-        target: "access",
-        request_id = id.to_str().unwrap_or_default(),
-        %method,
-        route,
-        status = response.status().as_u16(),
-        micros = begun.elapsed().as_micros() as u64,
-        "answered"
-    );
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     if let Some(snapshot) = snapshot {
@@ -65,13 +50,7 @@ pub(super) async fn common_headers(
 
 /// A client's own id is kept where it is harmless in a log line.
 fn client_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
-    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b);
-    headers
-        .get(REQUEST_ID)
-        .filter(|id| {
-            (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.as_bytes().iter().all(plain)
-        })
-        .cloned()
+    headers.get(REQUEST_ID).filter(|id| id.to_str().is_ok_and(is_harmless_id)).cloned()
 }
 
 /// An error in the one form that dynamic routes have for it.

@@ -133,6 +133,11 @@ impl Snapshot {
         &self.owners
     }
 
+    /// The URL prefix of the feature that a page's path lies under.
+    pub fn prefix_of(&self, path: &str) -> Option<&str> {
+        self.routes.prefix_of(path)
+    }
+
     /// When it was built.
     pub fn built_at(&self) -> Timestamp {
         self.built_at

@@ -49,14 +49,23 @@ impl RouteTable {
 
     /// The page of the longest prefix that `path` lies under, and whose it is.
     pub fn find(&self, path: &str) -> Option<(&Resource, Owner)> {
+        self.find_entry(path).map(|(_, page, owner)| (page, owner))
+    }
+
+    /// The longest prefix that `path` lies under.
+    pub fn prefix_of(&self, path: &str) -> Option<&str> {
+        self.find_entry(path).map(|(prefix, ..)| prefix)
+    }
+
+    fn find_entry(&self, path: &str) -> Option<(&str, &Resource, Owner)> {
         // What is longer than any prefix is not looked up: a client can send thousands of slashes.
         let mut prefix = match path.as_bytes().get(..=self.longest) {
             Some(reach) => path.get(..reach.iter().rposition(|&byte| byte == b'/')?)?,
             None => path,
         };
         while !prefix.is_empty() {
-            if let Some((page, owner)) = self.pages.get(prefix) {
-                return Some((page, *owner));
+            if let Some((prefix, (page, owner))) = self.pages.get_key_value(prefix) {
+                return Some((prefix, page, *owner));
             }
             prefix = &prefix[..prefix.rfind('/')?];
         }

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -42,6 +42,8 @@ pub(crate) struct Host {
     /// Where `/_admin` listens, if it has a port of its own.
     pub(crate) admin_port: Option<u16>,
     log: Option<JoinHandle<String>>,
+    /// What it writes beside its log; nobody reads it until a test does.
+    output: Option<BufReader<ChildStdout>>,
 }
 
 impl Setup {
@@ -231,7 +233,7 @@ impl Setup {
 }
 
 impl Host {
-    /// A host that says where it listens. What it says after that goes nowhere.
+    /// A host that says where it listens.
     fn listening(mut child: Child, log: Option<JoinHandle<String>>, has_admin_port: bool) -> Self {
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
@@ -250,7 +252,7 @@ impl Host {
             let port = line.trim_end().strip_prefix("/_admin listens on http://localhost:");
             port.and_then(|port| port.parse().ok()).unwrap_or_else(|| panic!("no port: {line}"))
         });
-        Self { child, port, admin_port, log }
+        Self { child, port, admin_port, log, output: Some(stdout) }
     }
 
     /// The descriptors that it holds without connections, once all of it has started: at most one more, that of
@@ -258,6 +260,11 @@ impl Host {
     pub(crate) fn descriptors_at_rest(&self) -> usize {
         assert_eq!(self.get("/_ready").status, 200);
         self.process().descriptors()
+    }
+
+    /// What it writes on its standard output from now on.
+    pub(crate) fn output(&mut self) -> BufReader<ChildStdout> {
+        self.output.take().expect("it is read once")
     }
 
     /// Its process.

@@ -22,7 +22,9 @@ impl Scrape {
         page.counter("accept_failures", help, None, failures)?;
         let reached = Limit::ALL.map(|limit| (label("limit", limit.name()), counts.reached(limit)));
         let help = "Times that a client came up against a limit of the edge.";
-        page.counter("limits_reached", help, None, reached)
+        page.counter("limits_reached", help, None, reached)?;
+        let help = "Lines of the access log that found no room.";
+        page.counter("access_log_dropped", help, None, one(counts.access_dropped))
     }
 
     pub(super) fn requests(&self, page: &mut Page<'_>) -> fmt::Result {
