@@ -73,9 +73,8 @@ fn a_bad_value_is_named_with_what_is_allowed() {
 #[test]
 fn every_variable_that_takes_no_free_text_refuses_nonsense() {
     let tree = Tree::new();
-    let strict = VARIABLES
-        .iter()
-        .filter(|variable| !matches!(variable.kind, Kind::Text | Kind::Path | Kind::Secret));
+    let free = |kind| matches!(kind, Kind::Text | Kind::Path | Kind::Secret | Kind::SecretPairs);
+    let strict = VARIABLES.iter().filter(|variable| !free(variable.kind));
     for variable in strict {
         let output = Setup::of(&tree).with(variable.name, "no such thing").ends();
         let allowed = variable.kind.allowed();

@@ -204,6 +204,7 @@ fn serve(received: mpsc::Receiver<pilar_host::edge::ServiceCall<Snapshot>>) {
         watching: watch::channel(Watching::Off).1,
         refresh_error: ArcSwap::default(),
         snapshot_id: watch::channel(String::new()).1,
+        telemetry: None,
         live_reload: false,
         request_id_prefix: 0,
         requests: AtomicU64::new(0),

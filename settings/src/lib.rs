@@ -122,6 +122,15 @@ impl Settings {
         self.text(name).map_or(Ok(false), |text| value::flag(name, &text))
     }
 
+    /// Names and values, none where the variable is not set.
+    ///
+    /// # Errors
+    /// [`SettingError::BadValue`].
+    pub fn pairs(&self, name: &'static str) -> Result<Vec<(String, String)>, SettingError> {
+        let Some(text) = self.text(name) else { return Ok(Vec::new()) };
+        value::pairs(&text).ok_or_else(|| value::refused(name, self.program.find(name), &text))
+    }
+
     /// Whether `NODE_ENV` is `production`. What is nearly that must not quietly be development, where dev keys
     /// may be trusted.
     ///

@@ -33,6 +33,7 @@ pub static HOST: Program = Program {
         "FEATURE_",
         "HOST_",
         "HOT_REFRESH_",
+        "OTEL_",
         "RATE_LIMIT_",
         "RPC_",
         "TRUST_",
@@ -126,7 +127,7 @@ pub fn markdown() -> String {
          Generated from `settings/src/table.rs` and `settings/src/loader.rs`; a test keeps it current. An empty value \
          counts as unset. A bad value stops the start and says what is allowed; so does a name that is nearly one of \
          these. \"Reserved\" variables are checked, but nothing acts on them yet, and the host says so when one is set. \
-         `OTEL_*` is taken and has no effect yet. A bad value ends the start with status 2; what is wrong with files or \
+         So does it of unknown names that look like ours, other `OTEL_*` among them. A bad value ends the start with status 2; what is wrong with files or \
          the port with status 1.\n\n## Host\n\n{}\n## Loader\n\n\
          It also takes `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` as other programs do, and in a pod what Kubernetes \
          sets there.\n\n{}",

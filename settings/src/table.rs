@@ -40,6 +40,12 @@ pub enum Kind {
     Url,
     /// An IP address.
     Address,
+    /// A number from 0 to 1.
+    Ratio,
+    /// Names and values, as the OpenTelemetry specification writes them.
+    Pairs,
+    /// The same; the values are never shown.
+    SecretPairs,
     /// One of some words.
     Choice(&'static [&'static str]),
 }
@@ -56,6 +62,10 @@ impl Kind {
             Self::LocalPath => "a path on this host that starts with one \"/\"".to_owned(),
             Self::Url => "an http or https URL".to_owned(),
             Self::Address => "an IP address".to_owned(),
+            Self::Ratio => "a number from 0 to 1".to_owned(),
+            Self::Pairs | Self::SecretPairs => {
+                "name=value,name=value, with other characters escaped by percent signs".to_owned()
+            }
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
         }
     }
@@ -473,5 +483,96 @@ pub const VARIABLES: &[Variable] = &[
         default: Some("30000"),
         state: State::Reserved,
         doc: "Milliseconds that it rests.",
+    },
+    Variable {
+        name: "OTEL_SDK_DISABLED",
+        kind: Kind::Flag,
+        default: Some("false"),
+        state: State::Active,
+        doc: "Exports nothing, whatever the other variables say.",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+        kind: Kind::Url,
+        default: Some("http://localhost:4318"),
+        state: State::Active,
+        doc: "The collector. Setting it turns traces and metrics of dynamic requests on; `/v1/traces` and `/v1/metrics` are added to it.",
+    },
+    Variable {
+        name: "OTEL_TRACES_EXPORTER",
+        kind: Kind::Choice(&["otlp", "none"]),
+        default: None,
+        state: State::Active,
+        doc: "`otlp` exports traces without `OTEL_EXPORTER_OTLP_ENDPOINT` as well, `none` never.",
+    },
+    Variable {
+        name: "OTEL_METRICS_EXPORTER",
+        kind: Kind::Choice(&["otlp", "none"]),
+        default: None,
+        state: State::Active,
+        doc: "The same for metrics.",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_PROTOCOL",
+        kind: Kind::Choice(&["http/protobuf"]),
+        default: Some("http/protobuf"),
+        state: State::Active,
+        doc: "How the collector is spoken to.",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_HEADERS",
+        kind: Kind::SecretPairs,
+        default: None,
+        state: State::Active,
+        doc: "Headers for the collector, such as a token.",
+    },
+    Variable {
+        name: "OTEL_EXPORTER_OTLP_TIMEOUT",
+        kind: Kind::Number { min: 1, max: 3_600_000 },
+        default: Some("10000"),
+        state: State::Active,
+        doc: "Milliseconds that the collector may take for one export.",
+    },
+    Variable {
+        name: "OTEL_METRIC_EXPORT_INTERVAL",
+        kind: Kind::Number { min: 1, max: 86_400_000 },
+        default: Some("60000"),
+        state: State::Active,
+        doc: "Milliseconds between two exports of metrics.",
+    },
+    Variable {
+        name: "OTEL_SERVICE_NAME",
+        kind: Kind::Text,
+        default: None,
+        state: State::Active,
+        doc: "The resource attribute `service.name`; default that of `OTEL_RESOURCE_ATTRIBUTES`, or `pilar-host`.",
+    },
+    Variable {
+        name: "OTEL_RESOURCE_ATTRIBUTES",
+        kind: Kind::Pairs,
+        default: None,
+        state: State::Active,
+        doc: "Attributes of all that is exported.",
+    },
+    Variable {
+        name: "OTEL_TRACES_SAMPLER",
+        kind: Kind::Choice(&[
+            "always_on",
+            "always_off",
+            "traceidratio",
+            "parentbased_always_on",
+            "parentbased_always_off",
+            "parentbased_traceidratio",
+        ]),
+        default: Some("parentbased_always_on"),
+        state: State::Active,
+        doc: "Which requests are traced.",
+    },
+    Variable {
+        name: "OTEL_TRACES_SAMPLER_ARG",
+        kind: Kind::Ratio,
+        default: Some("1"),
+        state: State::Active,
+        doc: "Which part of them, for the samplers by ratio.",
     },
 ];

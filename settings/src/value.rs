@@ -17,6 +17,9 @@ pub(crate) fn check(variable: &Variable, value: &str) -> Result<(), SettingError
         Kind::LocalPath => is_local_path(value),
         Kind::Address => value.parse::<IpAddr>().is_ok(),
         Kind::Choice(choices) => choices.contains(&value),
+        Kind::Ratio => value.parse::<f64>().is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)),
+        Kind::Pairs => pairs(value).is_some(),
+        Kind::SecretPairs => pairs(value).is_some_and(|pairs| pairs.iter().all(is_header)),
         Kind::Secret => !value.is_empty(),
     };
     if ok { Ok(()) } else { Err(bad(variable, value)) }
@@ -28,12 +31,21 @@ pub(crate) fn parse<T: FromStr>(
     variable: Option<&Variable>,
     value: &str,
 ) -> Result<T, SettingError> {
-    value.trim().parse().map_err(|_| match variable {
+    value.trim().parse().map_err(|_| refused(name, variable, value))
+}
+
+/// That a variable does not take this value.
+pub(crate) fn refused(
+    name: &'static str,
+    variable: Option<&Variable>,
+    value: &str,
+) -> SettingError {
+    match variable {
         Some(variable) => bad(variable, value),
         None => {
             SettingError::BadValue { name, value: value.to_owned(), allowed: "a value".to_owned() }
         }
-    })
+    }
 }
 
 /// Reads a switch.
@@ -61,12 +73,32 @@ fn bad(variable: &Variable, value: &str) -> SettingError {
         Some(nearest) => format!("{} (did you mean \"{nearest}\"?)", variable.kind.allowed()),
         None => variable.kind.allowed(),
     };
-    let shown = if matches!(variable.kind, Kind::Secret) { "(secret)" } else { value };
+    let shown =
+        if matches!(variable.kind, Kind::Secret | Kind::SecretPairs) { "(secret)" } else { value };
     SettingError::BadValue {
         name: variable.name,
         value: shown.chars().take(120).collect(),
         allowed,
     }
+}
+
+/// Reads names and values as W3C Baggage writes them, without its properties (OpenTelemetry, Resource SDK).
+pub(crate) fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let pair = |part: &str| {
+        let (name, value) = part.split_once('=')?;
+        let decoded = |text: &str| {
+            let text = percent_encoding::percent_decode_str(text.trim()).decode_utf8().ok()?;
+            Some(text.into_owned())
+        };
+        Some((decoded(name).filter(|name| !name.is_empty())?, decoded(value)?))
+    };
+    parts.map(pair).collect()
+}
+
+fn is_header((name, value): &(String, String)) -> bool {
+    http::HeaderName::from_bytes(name.as_bytes()).is_ok()
+        && http::HeaderValue::from_str(value).is_ok()
 }
 
 fn is_http_url(value: &str) -> bool {

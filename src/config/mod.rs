@@ -1,5 +1,7 @@
 //! The environment, read once and checked whole (contract §11).
 
+mod telemetry;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use std::time::Duration;
 pub use pilar_settings::{
     HOST, KeySource, Kind, SettingError, Settings, State, VARIABLES, Variable,
 };
+
+pub use telemetry::{Sampler, Telemetry};
 
 use crate::edge::{BodySender, DriverChoice, Limits};
 
@@ -53,6 +57,8 @@ pub struct Config {
     pub retain: Retain,
     /// Who may use `/_admin`.
     pub admin: Admin,
+    /// Where traces and metrics of dynamic requests go, if anywhere: `OTEL_*`.
+    pub telemetry: Option<Telemetry>,
     /// `HOST_ADMIN_PORT`; where it is set, `/_admin` is there alone.
     pub admin_port: Option<u16>,
 }
@@ -190,6 +196,7 @@ fn config(settings: &Settings) -> Result<Config, SettingError> {
         trust_proxy: settings.flag("TRUST_PROXY_HEADERS")?,
         ready_sentinel: settings.text("FEATURE_READY_SENTINEL_PATH").map(PathBuf::from),
         root_redirect: settings.text("HOST_ROOT_REDIRECT"),
+        telemetry: telemetry::read(settings)?,
         drain: Duration::from_secs(settings.number("HOST_DRAIN_SECONDS")?),
         retain: Retain {
             time: Duration::from_secs(settings.number("FEATURE_RETAIN_SECONDS")?),

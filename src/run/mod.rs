@@ -8,6 +8,7 @@ use std::hash::BuildHasher as _;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,10 +20,11 @@ use pilar_host::control::Control;
 use pilar_host::edge::{AccessLog, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
 use pilar_host::service::admin::{self, Door, Figures};
+use pilar_host::service::telemetry::Telemetry;
 use pilar_host::service::{self, Host, Replies, access_log};
 use pilar_host::shell::{Sdk, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{mpsc, watch as tokio_watch};
+use tokio::sync::{mpsc, oneshot, watch as tokio_watch};
 
 use crate::{VERSION, now, random, release_memory, time_of_day};
 use refresh::{Asked, refreshing};
@@ -31,8 +33,8 @@ use sockets::{admin_listeners, allow_all_descriptors, listen, passed_sockets, pl
 /// How long a feature may take to start in the browser, in milliseconds.
 const BOOTSTRAP_TIMEOUT_MS: u32 = 10_000;
 
-/// How long the last lines of the access log may take.
-const LAST_LINES: Duration = Duration::from_secs(2);
+/// How long the last lines of the access log and the last spans may take.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -112,6 +114,11 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         .map_err(|error| coded(&error, error.code()))?;
     let mut access_records = edge.access_records();
 
+    let telemetry = config.telemetry.as_ref();
+    let telemetry = telemetry
+        .map(|config| Telemetry::start(config, VERSION, &edge.meter()).map(Arc::new))
+        .transpose()
+        .map_err(|error| coded(&error, "telemetry-refused"))?;
     let started = now();
     let (draining, is_draining) = tokio_watch::channel(false);
     let (watching, is_watching) = tokio_watch::channel(Watching::Off);
@@ -129,6 +136,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         refresh_error: ArcSwap::from_pointee(String::new()),
         snapshot_id: control.ids(),
         live_reload,
+        telemetry: telemetry.clone(),
         request_id_prefix: RandomState::new().hash_one(started.monotonic) as u32,
         requests: AtomicU64::new(0),
         replies: Replies::default(),
@@ -198,11 +206,31 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         // Whoever asks twice does not want to wait.
         () = stop.asked() => std::process::exit(1),
     }
-    if let Some(access_log) = access_log {
-        // A reader that has stopped reading is not waited for.
-        let _ = tokio::time::timeout(LAST_LINES, access_log).await;
-    }
+    let exported = telemetry.and_then(shut_down);
+    // A reader that has stopped reading is not waited for, nor is a collector.
+    let _ = tokio::time::timeout(LAST_WORDS, async {
+        let (_, _) = tokio::join!(until(access_log), until(exported));
+    })
+    .await;
     Ok(())
+}
+
+/// Has the collector told what is left, on a thread that may be left behind; the receiver hears when that is done.
+fn shut_down(telemetry: Arc<Telemetry>) -> Option<oneshot::Receiver<()>> {
+    let (done, is_done) = oneshot::channel();
+    let thread = thread::Builder::new().name("telemetry-end".to_owned()).spawn(move || {
+        telemetry.shut_down();
+        // Whoever waited may have had enough.
+        let _ = done.send(());
+    });
+    thread.ok().map(|_| is_done)
+}
+
+/// Waits for what has an end; an error is that of a thread that is gone.
+async fn until(end: Option<oneshot::Receiver<()>>) {
+    if let Some(end) = end {
+        let _ = end.await;
+    }
 }
 
 /// The signals that end a host.

@@ -12,6 +12,7 @@ mod ready;
 mod replies;
 mod reply;
 
+pub mod telemetry;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +31,7 @@ use crate::shell::LIVE_RELOAD_PATH;
 use crate::snapshot::Snapshot;
 pub use replies::Replies;
 
+use telemetry::Telemetry;
 /// What the service plane knows of its host.
 #[derive(Debug)]
 pub struct Host {
@@ -60,6 +62,8 @@ pub struct Host {
     /// Whether such pages are served.
     pub live_reload: bool,
     /// What request ids start with: different in each process.
+    /// Where traces and metrics of dynamic requests go, if anywhere.
+    pub telemetry: Option<Arc<Telemetry>>,
     pub request_id_prefix: u32,
     /// Requests answered so far, the second half of a request id.
     pub requests: AtomicU64,

@@ -34,8 +34,14 @@ pub(super) async fn common_headers(
         .get::<Arc<Snapshot>>()
         .and_then(|snapshot| HeaderValue::from_str(snapshot.id()).ok());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let telemetry = host.telemetry.as_deref();
+    let exchange = telemetry
+        .map(|telemetry| (telemetry, telemetry.begin(&request, id.to_str().unwrap_or_default())));
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
+    if let Some((telemetry, exchange)) = exchange {
+        telemetry.end(exchange, response.status());
+    }
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     host.replies.count(route, response.status());
     let headers = response.headers_mut();
