@@ -15,6 +15,7 @@ mod support;
 use std::cell::Cell;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -252,8 +253,7 @@ fn the_overview_answers_first_and_then_lists_what_differs() {
     let (snapshot, history) = (control.current().load_full(), control.history());
     let traffic = traffic(now(), &[("patientlist", 19), ("appointments", 8), ("allergybadge", 3)]);
     let mut view = view(&snapshot, &history, &traffic, now());
-    view.loader = Some(LoaderStatus::parse(STATUS.as_bytes()));
-    view.live = true;
+    view.loader = Some(Arc::new(LoaderStatus::parse(STATUS.as_bytes())));
     let text = page(&pages::overview(&view));
     assert_says(
         &text,
@@ -429,7 +429,7 @@ fn nothing_is_inline_and_no_text_becomes_markup() {
     let traffic = traffic(now(), &[("notes", 1)]);
     let mut view = view(&snapshot, &history, &traffic, now());
     let status = json!({ "features": { "<i>": { "lastError": hostile, "desired": hostile } } });
-    view.loader = Some(LoaderStatus::parse(status.to_string().as_bytes()));
+    view.loader = Some(Arc::new(LoaderStatus::parse(status.to_string().as_bytes())));
     view.host.refresh_error = Some(hostile.to_owned());
     let mut pages = all(&view);
     pages.push(("login".to_owned(), pages::login(hostile, hostile, None).into_string()));

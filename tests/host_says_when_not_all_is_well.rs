@@ -350,3 +350,38 @@ fn a_key_that_ends_beside_one_that_goes_on_is_no_trouble() {
     assert_eq!(first["manifestKeyId"], EXPIRED);
     assert_eq!(host.refresh("2020-01-02T00:00:00Z").health().problems(), [""; 0]);
 }
+
+#[test]
+fn what_the_loader_says_is_shown_as_it_stands_and_decides_nothing() {
+    let tree = Tree::new();
+    tree.publish(&notes("1.0.0"));
+    let host = Setup::of(&tree).start();
+    assert!(health(&host).get("loader").is_none(), "no loader is at work");
+    let status = json!({
+        "updatedAt": "2026-03-02T08:12:40Z",
+        "features": { "notes": {
+            "desired": "sha256:bb", "actual": "sha256:aa", "attempts": 3, "lastError": "503",
+            "lastAttemptAt": "2026-03-02T08:12:39Z", "ours": "not a word of the contract",
+        } },
+    });
+    let directory = tree.artifacts().join(".loader");
+    std::fs::create_dir(&directory).unwrap();
+    let write = |text: &str| std::fs::write(directory.join("status.json"), text).unwrap();
+    write(&status.to_string());
+    let said = health(&host);
+    let mut expected = status.clone();
+    expected["features"]["notes"].as_object_mut().unwrap().remove("ours");
+    assert_eq!((&said["loader"], &said["status"]), (&expected, &"ok".into()));
+    write("{");
+    assert!(health(&host)["loader"]["problem"].as_str().is_some());
+    write(&" ".repeat(2 << 20));
+    assert!(health(&host)["loader"]["problem"].as_str().is_some());
+    // No link leads out of the directory.
+    std::fs::remove_file(directory.join("status.json")).unwrap();
+    let elsewhere = tree.outside("status.json");
+    std::fs::write(&elsewhere, status.to_string()).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, directory.join("status.json")).unwrap();
+    let said = health(&host);
+    assert!(said["loader"]["problem"].as_str().is_some(), "{said}");
+    assert_eq!(said["loader"]["features"], json!({}));
+}

@@ -24,7 +24,7 @@ use pilar_artifact::{Limits, TrustedKeys};
 use pilar_host::catalog::{Catalog, Contents, Now, Settings, Watching};
 use pilar_host::config::Retain;
 use pilar_host::edge::{DriverChoice, Edge, EdgeOptions, Listeners};
-use pilar_host::service::{self, Host, Replies};
+use pilar_host::service::{self, Host, Loader, Replies};
 use pilar_host::shell::{Sdk, Site};
 use pilar_host::snapshot::Snapshot;
 use support::tree::{Tree, Version};
@@ -205,6 +205,7 @@ fn serve(received: mpsc::Receiver<pilar_host::edge::ServiceCall<Snapshot>>) {
         refresh_error: ArcSwap::default(),
         snapshot_id: watch::channel(String::new()).1,
         telemetry: None,
+        loader: Loader::of(std::env::temp_dir()),
         live_reload: false,
         request_id_prefix: 0,
         requests: AtomicU64::new(0),

@@ -3,13 +3,23 @@
 //! Another program writes it, maybe of another version. So what is missing or of another type is left out, and
 //! nothing of it decides what serves.
 
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 use pilar_artifact::Limits;
 use pilar_artifact::json::parse_object;
+use pilar_artifact::verify::{ReadArtifact as _, ReadError};
+use pilar_store::FeatureDir;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+/// Where it is, in the artifacts directory.
+const DIRECTORY: &str = ".loader";
+const FILE: &str = "status.json";
+
 /// So many bytes of the file are looked at; a larger one is none.
-pub const MOST_STATUS_BYTES: u64 = 1 << 20;
+const MOST_BYTES: u64 = 1 << 20;
 
 /// So many features are taken from it.
 const MOST_FEATURES: usize = 1000;
@@ -18,20 +28,26 @@ const MOST_FEATURES: usize = 1000;
 const MOST_CHARACTERS: usize = 400;
 
 /// What the loader last wrote.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LoaderStatus {
     /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Timestamp>,
     /// Each feature that it looks after, by id.
+    #[serde(serialize_with = "by_id")]
     pub features: Vec<LoaderFeature>,
     /// Why the file could not be read, if it could not.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
 /// A feature that the loader looks after.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LoaderFeature {
     /// The feature.
+    #[serde(skip)]
     pub feature_id: String,
     /// The digest that is registered.
     pub desired: Option<String>,
@@ -40,19 +56,47 @@ pub struct LoaderFeature {
     /// How often it was tried since it last succeeded.
     pub attempts: u64,
     /// Why it did not succeed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
     /// When it was last tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<Timestamp>,
     /// When it last succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_success_at: Option<Timestamp>,
     /// How long that took, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
 }
 
+/// As the file has them: an object by id.
+fn by_id<S: Serializer>(features: &[LoaderFeature], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(features.iter().map(|feature| (&feature.feature_id, feature)))
+}
+
 impl LoaderStatus {
-    /// Reads the file.
+    /// Where the file is.
+    pub fn path(artifacts_dir: &Path) -> PathBuf {
+        artifacts_dir.join(DIRECTORY).join(FILE)
+    }
+
+    /// Reads the file, if there is one. No link leads elsewhere.
+    pub fn read(artifacts_dir: &Path) -> Option<Self> {
+        let directory = match FeatureDir::open(&artifacts_dir.join(DIRECTORY)) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) => return Some(Self::unreadable(error.to_string())),
+        };
+        match directory.read(FILE, MOST_BYTES) {
+            Ok(bytes) => Some(Self::parse(&bytes)),
+            Err(ReadError::Missing) => None,
+            Err(error) => Some(Self::unreadable(error.to_string())),
+        }
+    }
+
+    /// Reads the content of the file.
     pub fn parse(bytes: &[u8]) -> Self {
-        // Larger than MOST_STATUS_BYTES is refused here too.
+        // Larger than MOST_BYTES is refused here too.
         match parse_object(bytes, &Limits::default()) {
             Ok(document) => Self::of(&document),
             Err(error) => Self::unreadable(error.to_string()),
@@ -60,7 +104,7 @@ impl LoaderStatus {
     }
 
     /// A file that could not be read.
-    pub fn unreadable(problem: String) -> Self {
+    fn unreadable(problem: String) -> Self {
         Self { problem: Some(problem), ..Self::default() }
     }
 

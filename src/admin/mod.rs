@@ -11,6 +11,7 @@ pub mod pages;
 mod traffic;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -19,7 +20,7 @@ use crate::catalog::Watching;
 use crate::control::History;
 use crate::snapshot::Snapshot;
 
-pub use loader::{LoaderFeature, LoaderStatus, MOST_STATUS_BYTES};
+pub use loader::{LoaderFeature, LoaderStatus};
 pub use traffic::{MINUTES, Minute, Series, Traffic};
 
 /// The content security policy of every page: nothing inline, nothing from elsewhere, no frames.
@@ -38,7 +39,7 @@ pub struct View<'a> {
     /// The process.
     pub host: HostFacts,
     /// What the loader last wrote; none where no loader is at work.
-    pub loader: Option<LoaderStatus>,
+    pub loader: Option<Arc<LoaderStatus>>,
     /// What each form sends back in its field `csrf`.
     pub csrf: &'a str,
     /// Whether the stream of [`pages::live`] is there for the script.

@@ -21,7 +21,7 @@ use pilar_host::edge::{AccessLog, Edge, EdgeOptions, Listeners};
 use pilar_host::keys;
 use pilar_host::service::admin::{self, Door, Figures};
 use pilar_host::service::telemetry::Telemetry;
-use pilar_host::service::{self, Host, Replies, access_log};
+use pilar_host::service::{self, Host, Loader, Replies, access_log};
 use pilar_host::shell::{Sdk, Site};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch as tokio_watch};
@@ -137,6 +137,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         snapshot_id: control.ids(),
         live_reload,
         telemetry: telemetry.clone(),
+        loader: Loader::of(config.artifacts_dir.clone()),
         request_id_prefix: RandomState::new().hash_one(started.monotonic) as u32,
         requests: AtomicU64::new(0),
         replies: Replies::default(),
@@ -149,7 +150,6 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         current: current.clone(),
         history: control.history(),
         figures: figures.clone(),
-        artifacts_dir: config.artifacts_dir.clone(),
         trusted_keys,
         retain: config.retain,
         refreshes: refresh_calls,

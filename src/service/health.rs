@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::Host;
 use super::reply::{RequestId, error};
+use crate::admin::LoaderStatus;
 use crate::catalog::Watching;
 use crate::snapshot::Snapshot;
 
@@ -23,6 +24,9 @@ struct Head<'a> {
     /// The same in a sentence.
     summary: String,
     host: HostHealth<'a>,
+    /// What the loader last wrote; left out where none is at work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loader: Option<&'a LoaderStatus>,
     /// Why the last refresh failed as a whole.
     #[serde(skip_serializing_if = "str::is_empty")]
     refresh_error: &'a str,
@@ -50,7 +54,9 @@ pub(super) async fn all(
 ) -> Response {
     let watching = host.watching.borrow().clone();
     let refresh_error = host.refresh_error.load();
-    let head = head(&host, &snapshot, &watching, &refresh_error);
+    let loader = host.loader.status().await;
+    let head =
+        Head { loader: loader.as_deref(), ..head(&host, &snapshot, &watching, &refresh_error) };
     match serde_json::to_string(&head) {
         Ok(head) => json(StatusCode::OK, joined(&head, snapshot.health().document())),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
@@ -124,6 +130,7 @@ fn head<'a>(
             watch,
             watch_error,
         },
+        loader: None,
         refresh_error,
     }
 }

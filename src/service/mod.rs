@@ -7,12 +7,13 @@ pub mod access_log;
 pub mod admin;
 mod health;
 mod live_reload;
+mod loader;
 mod navigation;
 mod ready;
 mod replies;
 mod reply;
-
 pub mod telemetry;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,6 +33,9 @@ use crate::snapshot::Snapshot;
 pub use replies::Replies;
 
 use telemetry::Telemetry;
+
+pub use loader::Loader;
+
 /// What the service plane knows of its host.
 #[derive(Debug)]
 pub struct Host {
@@ -61,9 +65,11 @@ pub struct Host {
     pub snapshot_id: watch::Receiver<String>,
     /// Whether such pages are served.
     pub live_reload: bool,
-    /// What request ids start with: different in each process.
     /// Where traces and metrics of dynamic requests go, if anywhere.
     pub telemetry: Option<Arc<Telemetry>>,
+    /// What fills the artifacts directory, if that is a loader.
+    pub loader: Arc<Loader>,
+    /// What request ids start with: different in each process.
     pub request_id_prefix: u32,
     /// Requests answered so far, the second half of a request id.
     pub requests: AtomicU64,

@@ -161,7 +161,7 @@ fn host(view: &View<'_>) -> Markup {
     facts(&[
         ("Readiness", readiness),
         ("Watching", watching),
-        ("Loader", convergence(view.loader.as_ref())),
+        ("Loader", convergence(view.loader.as_deref())),
         (
             "Up for",
             html! {

@@ -12,7 +12,6 @@ mod pages;
 mod refresh;
 mod session;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -49,8 +48,6 @@ pub struct Parts {
     pub history: Arc<History>,
     /// What was asked for.
     pub figures: Arc<Figures>,
-    /// The directory of artifacts.
-    pub artifacts_dir: PathBuf,
     /// Each trusted key, and when it ends if it does.
     pub trusted_keys: Vec<(String, Option<Timestamp>)>,
     /// What keeps versions that no longer serve.

@@ -13,13 +13,9 @@ use serde::Deserialize;
 use super::Admin;
 use super::access::Who;
 use crate::admin::pages::{self, EventFilter};
-use crate::admin::{HostFacts, LoaderStatus, MOST_STATUS_BYTES, Notice, POLICY, View};
-use crate::keys;
+use crate::admin::{HostFacts, LoaderStatus, Notice, POLICY, View};
 use crate::service::{Host, ready};
 use crate::snapshot::Snapshot;
-
-/// Where the loader says how it does (contract §12), in the artifacts directory.
-const LOADER_STATUS: &str = ".loader/status.json";
 
 /// What a page is asked for with.
 #[derive(Debug, Default, Deserialize)]
@@ -177,13 +173,6 @@ async fn facts(host: &Host) -> HostFacts {
 }
 
 /// What the loader last said, if there is one.
-pub(super) async fn loader(admin: &Admin) -> Option<LoaderStatus> {
-    let path = admin.parts.artifacts_dir.join(LOADER_STATUS);
-    let read = tokio::task::spawn_blocking(move || keys::read(&path, MOST_STATUS_BYTES)).await;
-    match read {
-        Ok(Ok(bytes)) => Some(LoaderStatus::parse(&bytes)),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Ok(Err(error)) => Some(LoaderStatus::unreadable(error.to_string())),
-        Err(error) => Some(LoaderStatus::unreadable(error.to_string())),
-    }
+pub(super) async fn loader(admin: &Admin) -> Option<Arc<LoaderStatus>> {
+    admin.parts.host.loader.status().await
 }

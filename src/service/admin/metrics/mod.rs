@@ -74,7 +74,7 @@ struct Scrape {
     counts: Counts,
     features: Vec<(String, OwnerCounts)>,
     tally: Tally,
-    loader: Option<LoaderStatus>,
+    loader: Option<Arc<LoaderStatus>>,
     is_ready: bool,
 }
 
