@@ -143,6 +143,24 @@ fn an_altered_version_is_retained_by_nobody_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_version_whose_files_were_mended_is_retained_at_the_next_look() {
+    let tree = Tree::new();
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        tree.publish(&feature(version));
+    }
+    let file = tree.path("notes/1.1.0/lazy.js");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, "alert(1)").unwrap();
+    let host = Setup::of(&tree).start();
+    wait_until_retained(&host, &["1.0.0"]);
+    fs::write(&file, bytes).unwrap();
+    host.signal(Signal::HUP);
+    wait_for("the mended version", || retained(&host).contains(&"1.1.0".to_owned()).then_some(()));
+    assert_eq!(retained(&host).len(), 2, "the other one stays");
+    assert_eq!(status_of(&host, "1.1.0"), 200);
+}
+
+#[test]
 fn listed_versions_have_the_room_that_is_left_and_no_more() {
     let tree = Tree::new();
     for version in ["1.0.0", "1.1.0", "1.2.0"] {

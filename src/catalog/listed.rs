@@ -1,6 +1,10 @@
 //! Loading listed versions that do not serve, once what serves is in place (contract §6, skew protection).
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::hash::BuildHasher as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use pilar_artifact::index::IndexEntry;
@@ -29,11 +33,14 @@ const BATCH: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GivenUp {
-    /// Failed under the index of this sequence.
-    Failed(u64),
+    /// Failed under the index of this sequence, with these files.
+    Failed(u64, Files),
     /// It has this many bytes.
     Large(u64),
 }
+
+/// What tells whether anybody has touched the files of a version.
+type Files = u64;
 
 /// A version that could be loaded.
 struct Candidate<'a> {
@@ -87,13 +94,36 @@ impl Listed {
         candidates
     }
 
-    fn is_hopeless(&self, candidate: &Candidate<'_>, room: u64) -> bool {
+    fn is_hopeless(&self, candidate: &Candidate<'_>, room: u64, artifacts_dir: &Path) -> bool {
         let key = (candidate.index.feature_id.clone(), candidate.entry.manifest_sha256.0);
         match self.given_up.get(&key) {
-            Some(GivenUp::Failed(sequence)) => *sequence == candidate.index.sequence,
+            Some(GivenUp::Failed(sequence, files)) => {
+                *sequence == candidate.index.sequence && *files == candidate.files(artifacts_dir)
+            }
             Some(GivenUp::Large(bytes)) => *bytes > room,
             None => false,
         }
+    }
+}
+
+impl Candidate<'_> {
+    /// Of each file its name, and what changes with its content. A directory that cannot be read has none.
+    fn files(&self, artifacts_dir: &Path) -> Files {
+        let version = self.entry.version.to_string();
+        let entries =
+            fs::read_dir(artifacts_dir.join(self.index.feature_id.as_str()).join(version));
+        let mut files: Vec<_> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                let changed = (metadata.ctime(), metadata.ctime_nsec());
+                Some((entry.file_name(), metadata.ino(), metadata.len(), changed))
+            })
+            .collect();
+        files.sort();
+        foldhash::fast::FixedState::default().hash_one(files)
     }
 }
 
@@ -133,7 +163,9 @@ impl Catalog {
             .candidates()
             .into_iter()
             .filter(|candidate| self.known(&candidate.index.feature_id, candidate.entry).is_none())
-            .filter(|candidate| room > 0 && !self.listed.is_hopeless(candidate, room))
+            .filter(|candidate| {
+                room > 0 && !self.listed.is_hopeless(candidate, room, &self.settings.artifacts_dir)
+            })
             .take(places.min(rayon::current_num_threads() * BATCH))
             .collect();
         if batch.is_empty() {
@@ -145,10 +177,13 @@ impl Catalog {
             .map(|candidate| {
                 let id = candidate.index.feature_id.clone();
                 let key = (id, candidate.entry.manifest_sha256.0);
-                (key, candidate.index.sequence, self.load_one(candidate, &context))
+                // Before they are read: what changes meanwhile is tried again.
+                let files = candidate.files(&self.settings.artifacts_dir);
+                let failed = GivenUp::Failed(candidate.index.sequence, files);
+                (key, failed, self.load_one(candidate, &context))
             })
             .collect();
-        for (key, sequence, outcome) in outcomes {
+        for (key, failed, outcome) in outcomes {
             match outcome {
                 Some(loaded) if loaded.bytes <= room && places > 0 => {
                     room -= loaded.bytes;
@@ -160,7 +195,7 @@ impl Catalog {
                     self.listed.given_up.insert(key, GivenUp::Large(loaded.bytes));
                 }
                 None => {
-                    self.listed.given_up.insert(key, GivenUp::Failed(sequence));
+                    self.listed.given_up.insert(key, failed);
                 }
             }
         }
