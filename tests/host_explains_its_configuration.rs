@@ -87,6 +87,19 @@ fn every_variable_that_takes_no_free_text_refuses_nonsense() {
 }
 
 #[test]
+fn a_token_that_can_be_guessed_is_refused_and_a_short_one_is_said() {
+    let tree = Tree::new();
+    let token = |token: &str| Setup::of(&tree).with("ADMIN_AUTH_TOKEN", token);
+    let refused = token("fifteen-letters").ends();
+    assert_refused(&refused, WRONG_USE, &["ADMIN_AUTH_TOKEN", "at least 16", "openssl rand"]);
+    assert!(!String::from_utf8(refused.stderr).unwrap().contains("fifteen"));
+    let (_, log) = token("sixteen--letters").start().stop();
+    assert!(log.contains("ADMIN_AUTH_TOKEN has 16 characters"), "{log}");
+    let (_, log) = token(&"x".repeat(32)).start().stop();
+    assert!(!log.contains("ADMIN_AUTH_TOKEN"), "{log}");
+}
+
+#[test]
 fn a_near_miss_is_refused_with_the_name_that_was_meant() {
     let tree = Tree::new();
     for (name, meant) in [
@@ -299,6 +312,14 @@ fn a_busy_port_is_named_even_where_its_holder_would_share_it() {
     let host = Setup::of(&tree).start();
     refused(host.port);
     assert_eq!(host.get("/_health").status, 200, "the first one goes on");
+    let admin = |port: u16| {
+        let setup = Setup::of(&tree).with("ALLOW_UNAUTHENTICATED_ADMIN", "1");
+        setup.with("HOST_ADMIN_PORT", port.to_string())
+    };
+    let words = [&format!("127.0.0.1:{}", host.port), "set HOST_ADMIN_PORT", "port-in-use"];
+    assert_refused(&admin(host.port).ends(), FAILED, &words);
+    let same = admin(host.port).with("PORT", host.port.to_string()).ends();
+    assert_refused(&same, WRONG_USE, &["HOST_ADMIN_PORT", "other than that of PORT"]);
     let elsewhere = Setup::of(&tree).with("HOST_BIND", "192.0.2.1").ends();
     assert_refused(&elsewhere, FAILED, &["192.0.2.1", "address-not-available"]);
 }

@@ -287,7 +287,16 @@ fn server_functions_are_not_for_everybody_in_production() {
 fn the_admin_pages_have_a_token_of_their_own() {
     let workspace = released();
     assert_found(&workspace, &[("ADMIN_AUTH_TOKEN", "")], "admin-token", "fail");
-    assert_found(&workspace, &[("ADMIN_AUTH_TOKEN", "short")], "admin-token", "fail");
+    // As the host has it: it does not start with the one, and warns of the other.
+    assert_found(
+        &workspace,
+        &[("ADMIN_AUTH_TOKEN", "fifteen-letters")],
+        "config-bad-value",
+        "fail",
+    );
+    let weak = [("ADMIN_AUTH_TOKEN", "sixteen--letters")];
+    assert_found(&workspace, &weak, "config-bad-value", "none");
+    assert_found(&workspace, &weak, "admin-token", "warn");
     assert_found(&workspace, &[("ADMIN_AUTH_TOKEN", TOKEN)], "admin-token", "fail");
     let open = ("ALLOW_UNAUTHENTICATED_ADMIN", "1");
     assert_found(&workspace, &[open, ("NODE_ENV", "test")], "admin-open", "warn");

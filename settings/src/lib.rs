@@ -28,6 +28,14 @@ pub struct Settings {
     set: BTreeMap<String, String>,
 }
 
+const ADMIN_TOKEN: &str = "ADMIN_AUTH_TOKEN";
+/// A token with fewer characters than this is refused: it can be guessed.
+pub const SHORTEST_TOKEN: usize = 16;
+/// 32 characters of base64 hold 192 bits; a shorter token may be one that somebody thought up.
+pub const SAFE_TOKEN: usize = 32;
+/// How to come by a token.
+pub const NEW_TOKEN: &str = "make one with `openssl rand -base64 32`";
+
 /// Where the trusted keys are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
@@ -60,6 +68,8 @@ impl Settings {
             .near_misses(self.set.keys())
             .chain(values)
             .chain(self.production().err())
+            .chain(self.guessable_token())
+            .chain(self.port_of_its_own())
             .chain(self.for_development_only())
             .chain(self.trusted_keys().err())
             .collect()
@@ -173,6 +183,38 @@ impl Settings {
 
     fn parse<T: FromStr>(&self, name: &'static str, text: &str) -> Result<T, SettingError> {
         value::parse(name, self.program.find(name), text)
+    }
+
+    /// What is to be known of an `ADMIN_AUTH_TOKEN` that the host takes and that is shorter than it should be.
+    pub fn weak_admin_token(&self) -> Option<String> {
+        let length = self.value(ADMIN_TOKEN)?.chars().count();
+        (length < SAFE_TOKEN).then(|| {
+            format!(
+                "{ADMIN_TOKEN} has {length} characters; a token of fewer than {SAFE_TOKEN} may be one that somebody \
+                 thought up and can be guessed; {NEW_TOKEN}"
+            )
+        })
+    }
+
+    fn guessable_token(&self) -> Option<SettingError> {
+        let length = self.value(ADMIN_TOKEN)?.chars().count();
+        (length < SHORTEST_TOKEN).then(|| SettingError::BadValue {
+            name: ADMIN_TOKEN,
+            value: "(secret)".to_owned(),
+            allowed: format!("at least {SHORTEST_TOKEN} characters; {NEW_TOKEN}"),
+        })
+    }
+
+    /// Port 0 is another one each time, and with `LISTEN_FDS` nobody listens on `PORT`.
+    fn port_of_its_own(&self) -> Option<SettingError> {
+        let name = "HOST_ADMIN_PORT";
+        let port: u16 = self.value(name)?.parse().ok()?;
+        let world: u16 = self.number("PORT").ok()?;
+        (port == world && port != 0 && !self.is_set("LISTEN_FDS")).then(|| SettingError::BadValue {
+            name,
+            value: port.to_string(),
+            allowed: "a port of its own, other than that of PORT".to_owned(),
+        })
     }
 
     fn for_development_only(&self) -> Option<SettingError> {

@@ -139,26 +139,15 @@ pub fn read(
     }
     let config = config(&settings)?;
     let mut notes = settings.notes();
+    notes.extend(settings.weak_admin_token());
     notes.extend(admin_notes(&config));
     Ok(Checked { config, notes })
 }
 
-/// A token with fewer bytes than this can be guessed.
-const SHORTEST_TOKEN: usize = 16;
-
-fn admin_notes(config: &Config) -> Vec<String> {
-    let mut notes = Vec::new();
-    match &config.admin {
-        Admin::Token(token) if token.reveal().len() < SHORTEST_TOKEN => notes.push(format!(
-            "ADMIN_AUTH_TOKEN has fewer than {SHORTEST_TOKEN} bytes and can be guessed; make one by \
-             `openssl rand -hex 32`"
-        )),
-        Admin::Off if config.admin_port.is_some() => notes.push(
-            "HOST_ADMIN_PORT is set, but nothing listens there without ADMIN_AUTH_TOKEN".to_owned(),
-        ),
-        _ => {}
-    }
-    notes
+fn admin_notes(config: &Config) -> Option<String> {
+    (config.admin == Admin::Off && config.admin_port.is_some()).then(|| {
+        "HOST_ADMIN_PORT is set, but nothing listens there without ADMIN_AUTH_TOKEN".to_owned()
+    })
 }
 
 fn config(settings: &Settings) -> Result<Config, SettingError> {
@@ -196,7 +185,6 @@ fn config(settings: &Settings) -> Result<Config, SettingError> {
         trust_proxy: settings.flag("TRUST_PROXY_HEADERS")?,
         ready_sentinel: settings.text("FEATURE_READY_SENTINEL_PATH").map(PathBuf::from),
         root_redirect: settings.text("HOST_ROOT_REDIRECT"),
-        telemetry: telemetry::read(settings)?,
         drain: Duration::from_secs(settings.number("HOST_DRAIN_SECONDS")?),
         retain: Retain {
             time: Duration::from_secs(settings.number("FEATURE_RETAIN_SECONDS")?),
@@ -208,6 +196,7 @@ fn config(settings: &Settings) -> Result<Config, SettingError> {
             },
         },
         admin: admin(settings)?,
+        telemetry: telemetry::read(settings)?,
         admin_port: settings.optional("HOST_ADMIN_PORT")?,
     })
 }

@@ -16,18 +16,22 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Somebody else listens there, be it with `SO_REUSEPORT`.
-    #[error("{addr} is in use by another process: stop it, or set PORT to a free port")]
+    #[error("{addr} is in use by another process: stop it, or set {variable} to a free port")]
     PortInUse {
         /// The address that was asked for.
         addr: SocketAddr,
+        /// The variable that has the port.
+        variable: &'static str,
     },
     /// Ports below 1024 need a privilege.
     #[error(
-        "this user may not listen on {addr}: set PORT to 1024 or above, or grant CAP_NET_BIND_SERVICE"
+        "this user may not listen on {addr}: set {variable} to 1024 or above, or grant CAP_NET_BIND_SERVICE"
     )]
     NotPermitted {
         /// The address that was asked for.
         addr: SocketAddr,
+        /// The variable that has the port.
+        variable: &'static str,
     },
     /// No interface has this address.
     #[error("no interface of this machine has the address of {addr}: listen on `::` or `0.0.0.0`")]
@@ -90,10 +94,20 @@ impl BindError {
         }
     }
 
+    /// The same of a port that is that of another variable than `PORT`.
+    pub fn of(mut self, name: &'static str) -> BindError {
+        if let BindError::PortInUse { variable, .. } | BindError::NotPermitted { variable, .. } =
+            &mut self
+        {
+            *variable = name;
+        }
+        self
+    }
+
     fn new(addr: SocketAddr, source: io::Error) -> BindError {
         match source.kind() {
-            io::ErrorKind::AddrInUse => BindError::PortInUse { addr },
-            io::ErrorKind::PermissionDenied => BindError::NotPermitted { addr },
+            io::ErrorKind::AddrInUse => BindError::PortInUse { addr, variable: "PORT" },
+            io::ErrorKind::PermissionDenied => BindError::NotPermitted { addr, variable: "PORT" },
             io::ErrorKind::AddrNotAvailable => BindError::NoSuchAddress { addr },
             _ => BindError::Other { addr, source },
         }

@@ -160,7 +160,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
     let door = match (door, admin.take_if(|_| config.admin_port.is_some())) {
         (Some(listeners), Some(router)) => {
             let place = listeners.local_addr().map(|address| address.port()).unwrap_or_default();
-            let limits = Door::limits();
+            let limits = Door::limits(&config.limits);
             let (calls, received) = mpsc::channel(limits.service_depth());
             let options = EdgeOptions { limits, ..options };
             let snapshot =

@@ -48,7 +48,8 @@ pub(super) fn listen(config: &Config, passed: Option<Listeners>) -> Result<Liste
 /// Where `/_admin` listens, if it is there at all and has a port of its own. One thread is enough for it.
 pub(super) fn admin_listeners(config: &Config) -> Result<Option<Listeners>, BindError> {
     let port = config.admin_port.filter(|_| config.admin != config::Admin::Off);
-    port.map(|port| Listeners::bind((config.listen.ip(), port).into(), 1)).transpose()
+    let listen = |port| Listeners::bind((config.listen.ip(), port).into(), 1);
+    port.map(listen).transpose().map_err(|error| error.of("HOST_ADMIN_PORT"))
 }
 
 fn workers(config: &Config) -> usize {

@@ -9,6 +9,10 @@ use crate::catalog::Asset;
 use crate::edge::{Answer, Limits, Lookup, Owner};
 use crate::snapshot::Snapshot;
 
+/// Open connections, and requests that are at the service plane.
+const MOST_CONNECTIONS: usize = 256;
+const MOST_CALLS: usize = 64;
+
 /// What the edge of that port answers from.
 #[derive(Debug)]
 pub struct Door {
@@ -27,9 +31,13 @@ impl Door {
         self.current.load_full()
     }
 
-    /// What operators and their programs may cost: much less than the world.
-    pub fn limits() -> Limits {
-        Limits { connections_per_worker: 256, service_calls: 64, ..Limits::default() }
+    /// What operators and their programs may cost: no more than the world, and never many at a time.
+    pub fn limits(of_world: &Limits) -> Limits {
+        Limits {
+            connections_per_worker: of_world.connections_per_worker.min(MOST_CONNECTIONS),
+            service_calls: of_world.service_calls.min(MOST_CALLS),
+            ..of_world.clone()
+        }
     }
 }
 
