@@ -111,3 +111,56 @@ fn each_write_is_one_line_of_the_log_and_no_line_has_a_secret() {
         assert!(!log.contains(secret), "{log}");
     }
 }
+
+#[test]
+fn each_write_that_is_refused_is_one_line_too_with_the_reason() {
+    let tree = Tree::new();
+    tree.publish(&notes("1.0.0"));
+    let host = guarded(&tree).with("RUST_LOG", "off").start();
+    let form = host.request("GET", "/_admin/login", &[("accept", "text/html")]);
+    let value = |reply: &support::Reply, name: &str| {
+        let rest = reply.text().split_once(&format!("name=\"{name}\" value=\"")).unwrap().1;
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    let cookie = |reply: &support::Reply| {
+        reply.header("set-cookie").unwrap().split_once(';').unwrap().0.to_owned()
+    };
+    let (here, id) = (("origin", "http://localhost"), ("x-request-id", "ticket-4711"));
+    let with_form = cookie(&form);
+    let body = |token: &str| format!("token={token}&csrf={}", value(&form, "csrf"));
+    let post = |path: &str, headers: &[(&str, &str)], body: &str| {
+        let headers = [headers, &[id]].concat();
+        host.connect().post(path, &headers, body).unwrap()
+    };
+    let signed_in = post("/_admin/login", &[here, ("cookie", &with_form)], &body(TOKEN));
+    let session = cookie(&signed_in);
+    let session = ("cookie", session.as_str());
+    post("/_admin/login", &[here, ("cookie", &with_form)], &body("wr0ng-t0ken"));
+    post("/_admin/login", &[here], &body(TOKEN));
+    post("/_admin/refresh", &[session, ("origin", "https://evil.example")], "csrf=s3cret-f0rm");
+    post("/_admin/refresh", &[session, here], "csrf=s3cret-f0rm");
+    post("/_admin/logout", &[session, here], "csrf=s3cret-f0rm");
+    post("/_admin/refresh", &[here], "");
+    post("/_admin/refresh", &[("authorization", "Bearer wr0ng-t0ken")], "");
+    let (_, log) = host.stop();
+    let lines: Vec<&str> = log.lines().collect();
+    let expected = [
+        ("sign-in", "session ", "done"),
+        ("sign-in", "nobody", "refused: wrong token"),
+        ("sign-in", "nobody", "refused: not a form of this browser"),
+        ("refresh", "nobody", "refused: sent by another site"),
+        ("refresh", "session ", "refused: not a form of this session"),
+        ("sign-out", "session ", "refused: not a form of this session"),
+        ("refresh", "nobody", "refused: not signed in"),
+        ("refresh", "nobody", "refused: wrong token"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{log}");
+    for (line, (action, who, outcome)) in lines.iter().zip(expected) {
+        for part in [action, who, outcome, "127.0.0.1:", "ticket-4711"] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+    for secret in [TOKEN, "wr0ng", "s3cret-f0rm", &with_form, session.1] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}

@@ -217,7 +217,7 @@ impl Unrecorded {
             let mut values = headers.filter(|line| line.name.eq_ignore_ascii_case(name));
             std::str::from_utf8(values.next()?.value).ok()
         };
-        let forwarded = || line("x-forwarded-for")?.rsplit(',').next()?.trim().parse().ok();
+        let forwarded = || forwarded_for(line("x-forwarded-for")?);
         let connected = match peer {
             Peer::Network(address) => Some(address.ip().to_canonical()),
             Peer::Unix => None,
@@ -253,6 +253,11 @@ impl Unrecorded {
             }
         }
     }
+}
+
+/// The client, as the proxy in front wrote it: last, behind what the client may have written itself.
+pub(super) fn forwarded_for(line: &str) -> Option<IpAddr> {
+    line.rsplit(',').next()?.trim().parse().ok()
 }
 
 /// The longest request id that is taken from a client.

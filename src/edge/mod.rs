@@ -76,6 +76,15 @@ pub enum Peer {
     Unix,
 }
 
+impl Peer {
+    /// The client that a proxy speaks for, as far as these headers of its request tell; its port is not known.
+    pub fn behind(self, headers: &http::HeaderMap) -> Peer {
+        let line = headers.get_all("x-forwarded-for").iter().next_back();
+        let client = line.and_then(|line| access::forwarded_for(line.to_str().ok()?));
+        client.map_or(self, |client| Peer::Network((client, 0).into()))
+    }
+}
+
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

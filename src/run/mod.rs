@@ -152,6 +152,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         figures: figures.clone(),
         trusted_keys,
         retain: config.retain,
+        trust_proxy: config.trust_proxy,
         refreshes: refresh_calls,
         clock: now,
         random,

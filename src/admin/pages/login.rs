@@ -14,6 +14,8 @@ pub enum LoginProblem {
     Expired,
     /// Too many tries.
     TooManyTries,
+    /// A form came after the session had ended.
+    SessionOver,
 }
 
 impl LoginProblem {
@@ -24,6 +26,9 @@ impl LoginProblem {
             }
             Self::Expired => "This form was too old. Enter the token again.",
             Self::TooManyTries => "There were too many tries. Wait a minute, then try again.",
+            Self::SessionOver => {
+                "Your session has ended, so nothing was done. Sign in and do it again."
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Who may use `/_admin`, and what a request has to show before it may write.
 
+use std::time::Duration;
+
 use axum::Form;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, FromRequest as _, Request, State};
@@ -10,9 +12,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::backoff::Backoff;
+use super::backoff::{Backoff, Look};
 use super::session::{LIFETIME_SECONDS, Session, Sessions, same_token};
-use super::{Admin, LOGIN, ROOT, audit};
+use super::{Admin, LOGIN, ROOT, audit, login};
 use crate::catalog::Now;
 use crate::config::Secret;
 use crate::edge::Peer;
@@ -80,18 +82,19 @@ impl Access {
         session.map(Who::Person).ok_or(Denied::NotSignedIn)
     }
 
-    /// Whether a token is the right one. Who failed too often is not even looked at.
+    /// Whether a token is the right one. Who failed too often waits, unless it is.
     pub(super) fn check_token(&self, presented: &str, peer: Peer, now: Now) -> Result<(), Denied> {
         let Self::Token { token, backoff, .. } = self else { return Ok(()) };
-        if let Some(wait) = backoff.wait(peer, now.monotonic) {
-            return Err(Denied::TooManyFailures(wait.as_secs() + 1));
-        }
-        if same_token(token.reveal(), presented) {
-            backoff.succeeded(peer);
-            Ok(())
-        } else {
-            backoff.failed(peer, now.monotonic);
-            Err(Denied::WrongToken)
+        let too_many = |wait: Duration| Err(Denied::TooManyFailures(wait.as_secs() + 1));
+        let is_right = || same_token(token.reveal(), presented);
+        match backoff.look(peer, now.monotonic) {
+            Look::TooMany(wait) => too_many(wait),
+            Look::Free | Look::Waiting(_) if is_right() => Ok(()),
+            Look::Waiting(wait) => too_many(wait),
+            Look::Free => {
+                backoff.failed(peer, now.monotonic);
+                Err(Denied::WrongToken)
+            }
         }
     }
 
@@ -149,6 +152,15 @@ impl Who {
 }
 
 impl Denied {
+    /// What an audit line says of it.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Self::NotSignedIn => "refused: not signed in",
+            Self::WrongToken => "refused: wrong token",
+            Self::TooManyFailures(_) => "refused: too many wrong tokens came from this address",
+        }
+    }
+
     /// Its reply as JSON.
     pub(super) fn reply(self, id: &RequestId) -> Response {
         let (status, code, message) = match self {
@@ -200,8 +212,12 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
+    let peer = if admin.parts.trust_proxy { peer.behind(request.headers()) } else { peer };
+    request.extensions_mut().insert(peer);
     let writes = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let action = action(request.uri().path());
     if writes && !is_same_origin(request.headers()) {
+        audit(action, "nobody", peer, &id, "refused: sent by another site");
         return denied(&id, "cross-site", "another site made the browser send this");
     }
     // Signing in is for those who are not yet.
@@ -215,8 +231,12 @@ pub(super) async fn guard(
             return Redirect::to(&format!("{LOGIN}?next={next}")).into_response();
         }
         Err(reason) => {
-            if reason == Denied::WrongToken {
-                audit("use", "nobody", peer, &id, "wrong token");
+            if writes || reason == Denied::WrongToken {
+                audit(action, "nobody", peer, &id, reason.reason());
+            }
+            // A form that was open for longer than its session.
+            if reason == Denied::NotSignedIn && wants_page(request.headers()) {
+                return login::after_session(&admin, request.headers());
             }
             return reason.reply(&id);
         }
@@ -224,6 +244,7 @@ pub(super) async fn guard(
     if let (true, Who::Person(session)) = (writes, who) {
         let (parts, body) = request.into_parts();
         let Ok(body) = to_bytes(body, MOST_FORM_BYTES).await else {
+            audit(action, &who.name(), peer, &id, "refused: the form is too long");
             return error(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "form-too-long",
@@ -233,12 +254,23 @@ pub(super) async fn guard(
         };
         let presented = csrf(&parts, &body).await.unwrap_or_default();
         if !admin.access.is_csrf_token(session, &presented) {
+            audit(action, &who.name(), peer, &id, "refused: not a form of this session");
             return denied(&id, "csrf", "the form is not of this session; load the page again");
         }
         request = Request::from_parts(parts, Body::from(body));
     }
     request.extensions_mut().insert(who);
     next.run(request).await
+}
+
+/// What an audit line calls what a request would have done.
+fn action(path: &str) -> &'static str {
+    match path.strip_prefix(ROOT) {
+        Some("/refresh") => "refresh",
+        Some("/login") => "sign-in",
+        Some("/logout") => "sign-out",
+        _ => "use",
+    }
 }
 
 fn denied(id: &RequestId, code: &str, message: &str) -> Response {

@@ -3,7 +3,7 @@
 use axum::Form;
 use axum::extract::{Extension, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use serde::Deserialize;
 
 use super::access::{Denied, Who, came_through_tls, end_session, is_login_form};
@@ -47,17 +47,19 @@ pub(super) async fn sign_in(
     let failed = |status, problem| show(&admin, &headers, status, &next, Some(problem));
     let now = admin.now();
     if !is_login_form(&headers, &csrf) {
+        audit("sign-in", "nobody", peer, &id, "refused: not a form of this browser");
         return failed(StatusCode::FORBIDDEN, LoginProblem::Expired);
     }
     match admin.access.check_token(token.trim(), peer, now) {
         Ok(()) => {}
-        Err(Denied::TooManyFailures(seconds)) => {
+        Err(denied @ Denied::TooManyFailures(seconds)) => {
+            audit("sign-in", "nobody", peer, &id, denied.reason());
             let mut response = failed(StatusCode::TOO_MANY_REQUESTS, LoginProblem::TooManyTries);
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
             return response;
         }
-        Err(_) => {
-            audit("sign-in", "nobody", peer, &id, "wrong token");
+        Err(denied) => {
+            audit("sign-in", "nobody", peer, &id, denied.reason());
             return failed(StatusCode::FORBIDDEN, LoginProblem::WrongToken);
         }
     }
@@ -80,6 +82,17 @@ pub(super) async fn sign_out(
     audit("sign-out", &who.name(), peer, &id, "done");
     let mut response = Redirect::to(LOGIN).into_response();
     response.headers_mut().insert(header::SET_COOKIE, end_session());
+    response
+}
+
+/// The form, for somebody whose session ended before they sent another. It leads back to the page that they were on.
+pub(super) fn after_session(admin: &Admin, headers: &HeaderMap) -> Response {
+    let page = headers.get(header::REFERER).and_then(|page| page.to_str().ok()?.parse().ok());
+    let page = page.and_then(|page: Uri| page.path_and_query().map(ToString::to_string));
+    let page = page.unwrap_or_default();
+    let mut response =
+        show(admin, headers, StatusCode::UNAUTHORIZED, &page, Some(LoginProblem::SessionOver));
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 

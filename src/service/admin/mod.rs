@@ -53,6 +53,8 @@ pub struct Parts {
     /// What keeps versions that no longer serve.
     pub retain: config::Retain,
     /// Where refreshes are asked for.
+    /// Whether the last address of `x-forwarded-for` is the client's: `TRUST_PROXY_HEADERS`.
+    pub trust_proxy: bool,
     pub refreshes: mpsc::Sender<RefreshCall>,
     /// The time.
     pub clock: fn() -> Now,
