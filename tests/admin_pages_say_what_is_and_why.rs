@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::Markup;
 use pilar_artifact::operations::Operation;
 use pilar_artifact::{FeatureId, Limits, TrustedKeys};
-use pilar_host::admin::pages::{self, EventFilter, LoginProblem};
+use pilar_host::admin::pages::{self, EventFilter, LivePage, LoginProblem};
 use pilar_host::admin::{
     HostFacts, LoaderStatus, MINUTES, Minute, Notice, POLICY, Readiness, Series, Traffic, View,
     assets,
@@ -172,7 +172,6 @@ fn view<'a>(
         },
         loader: None,
         csrf: "c5rf",
-        live: false,
         signed_in: true,
         notice: None,
         now,
@@ -275,7 +274,11 @@ fn the_overview_answers_first_and_then_lists_what_differs() {
     assert!(place("What differs") < place("Serving as released"));
     let all = all(&view);
     for (name, page) in &all {
-        assert!(page.contains("data-stream=\"/_admin/live\""), "{name}");
+        let stream = match name.as_str() {
+            "overview" | "traffic" => format!("/_admin/live?page={name}"),
+            _ => "/_admin/live".to_owned(),
+        };
+        assert!(page.contains(&format!("data-stream=\"{stream}\"")), "{name}");
     }
     leave("troubled", &all);
 }
@@ -433,7 +436,10 @@ fn nothing_is_inline_and_no_text_becomes_markup() {
     view.host.refresh_error = Some(hostile.to_owned());
     let mut pages = all(&view);
     pages.push(("login".to_owned(), pages::login(hostile, hostile, None).into_string()));
-    pages.extend(pages::live(&view).map(|(name, region)| (name.to_owned(), region.into_string())));
+    for page in LivePage::ALL {
+        let parts = pages::live(page, &view).into_iter();
+        pages.extend(parts.map(|(name, part)| (format!("part {name}"), part.into_string())));
+    }
     pages.push(("404".to_owned(), pages::not_found(&view, hostile).into_string()));
     for (name, page) in &pages {
         for forbidden in [

@@ -39,18 +39,24 @@ if (main) {
     if (status && status.textContent !== text) status.textContent = text;
   };
   stream.addEventListener('open', () => say(words));
-  stream.addEventListener('error', () => say(status?.dataset.paused));
+  // After an answer that is no stream, as when too many are open, the browser does not try again.
+  stream.addEventListener('error', () => {
+    say(stream.readyState === EventSource.CLOSED ? status?.dataset.ended : status?.dataset.paused);
+  });
   stream.addEventListener('snapshot', ({ data }) => {
     document.getElementById('changed').hidden = data === main.dataset.snapshot;
   });
   for (const region of document.querySelectorAll('[data-live]')) {
+    let shown;
     stream.addEventListener(region.dataset.live, ({ data }) => {
+      if (data === shown) return;
       // Whoever is in it with the keyboard or has marked something keeps it as it is.
       if (region.contains(document.activeElement)) return;
       const selection = getSelection();
       if (!selection.isCollapsed && selection.containsNode(region, true)) return;
       const open = [...region.querySelectorAll('details[id][open]')].map(({ id }) => id);
       region.innerHTML = data;
+      shown = data;
       for (const id of open) document.getElementById(id)?.setAttribute('open', '');
       addZone(region);
     });
@@ -58,9 +64,8 @@ if (main) {
 }
 
 // What takes a moment says so, and is not sent twice.
-for (const form of document.querySelectorAll('form.refresh')) {
-  form.addEventListener('submit', () => {
-    const button = form.querySelector('button');
+for (const form of document.querySelectorAll('form[action="/_admin/refresh"]')) {
+  form.addEventListener('submit', ({ submitter: button }) => {
     button.textContent = button.dataset.busy;
     button.setAttribute('aria-disabled', 'true');
     form.addEventListener('submit', (event) => event.preventDefault());

@@ -42,8 +42,6 @@ pub struct View<'a> {
     pub loader: Option<Arc<LoaderStatus>>,
     /// What each form sends back in its field `csrf`.
     pub csrf: &'a str,
-    /// Whether the stream of [`pages::live`] is there for the script.
-    pub live: bool,
     /// Whether there is a session to end.
     pub signed_in: bool,
     /// What the last form that was sent did.

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { accessibilityProblems } from './support/accessibility.js';
 import { TOKEN, emptyHost, signIn, troubledHost, wellHost } from './support/admin.js';
@@ -84,6 +86,27 @@ test('the figures of the traffic change by themselves, and an open page says whe
   assert.equal((await fetch(`${host.url}/_admin/refresh`, { method: 'POST', ...token })).status, 200);
   await page.getByText('The host serves another snapshot now.').waitFor();
   assert.deepEqual(problems, []);
+});
+
+test('an open overview turns when the state does, and its button still refreshes', async (t) => {
+  const host = await wellHost(t);
+  const { page, problems } = await signedIn(t, host);
+  await page.getByRole('heading', { name: 'Everything is as released', level: 1 }).waitFor();
+  writeFileSync(join(host.artifacts, 'appointments', 'releases.json'), '{}');
+  const token = { headers: { authorization: `Bearer ${TOKEN}` } };
+  assert.equal((await fetch(`${host.url}/_admin/refresh`, { method: 'POST', ...token })).status, 200);
+  await page.getByRole('heading', { name: 'last good version serving', level: 1 }).waitFor();
+  assert.match(await page.getByRole('row', { name: 'appointments' }).first().innerText(), /Last good/);
+  await page.getByRole('button', { name: 'Refresh from the artifacts' }).click();
+  await page.getByText('The artifacts were looked at again.').waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test('a page that is no longer kept current says so', async (t) => {
+  const { page } = await signedIn(t, await wellHost(t));
+  await page.route('**/_admin/live*', (route) => route.fulfill({ status: 503, body: '' }));
+  await page.goto('/_admin/traffic');
+  await page.getByText('No longer kept current; load the page again for later figures.').waitFor();
 });
 
 test('the keyboard reaches everything, and opens what is closed', async (t) => {

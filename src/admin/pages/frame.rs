@@ -26,7 +26,11 @@ const NAVIGATION: [(&str, &str); 5] = [
 impl Frame<'_> {
     /// The whole document.
     pub(super) fn render(&self, view: &View<'_>) -> Markup {
-        let stream = view.live.then_some("/_admin/live");
+        let stream = match self.active {
+            "Overview" => "/_admin/live?page=overview",
+            "Traffic" => "/_admin/live?page=traffic",
+            _ => "/_admin/live",
+        };
         let bar = html! {
             nav aria-label="Admin" {
                 @for (title, path) in NAVIGATION {
@@ -41,7 +45,7 @@ impl Frame<'_> {
             }
         };
         let body = html! {
-            main id="main" tabindex="-1" data-stream=[stream] data-snapshot=(view.snapshot.id()) {
+            main id="main" tabindex="-1" data-stream=(stream) data-snapshot=(view.snapshot.id()) {
                 p class="notice info" id="changed" role="status" hidden {
                     (icon(Tone::Info)) span { "The host serves another snapshot now. " a href="" { "Show it" } }
                 }
@@ -106,7 +110,41 @@ pub(super) fn refresh(view: &View<'_>) -> Markup {
     html! {
         form class="refresh" method="post" action="/_admin/refresh" {
             input type="hidden" name="csrf" value=(view.csrf);
-            button data-busy="Looking at the artifacts…" { "Refresh from the artifacts" }
+            (refresh_button(None))
+        }
+    }
+}
+
+/// The form of a button that stands elsewhere, in a part of the page that is kept current.
+pub(super) fn refresh_form(view: &View<'_>) -> Markup {
+    html! {
+        form id=(REFRESH) method="post" action="/_admin/refresh" hidden {
+            input type="hidden" name="csrf" value=(view.csrf);
+        }
+    }
+}
+
+/// The button of [`refresh_form`].
+pub(super) fn refresh_elsewhere() -> Markup {
+    html! { div class="refresh" { (refresh_button(Some(REFRESH))) } }
+}
+
+const REFRESH: &str = "refresh-form";
+
+fn refresh_button(form: Option<&str>) -> Markup {
+    html! {
+        button form=[form] data-busy="Looking at the artifacts…" { "Refresh from the artifacts" }
+    }
+}
+
+/// Whether the page keeps itself current; the script says so.
+pub(super) fn live_status() -> Markup {
+    html! {
+        p class="caption" {
+            span id="live" data-paused="Paused; connecting again."
+                data-ended="No longer kept current; load the page again for later figures." {
+                "Kept current where scripts run."
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::{LoaderStatus, Readiness, View, chart, words};
-use super::frame::{Frame, refresh};
+use super::frame::{Frame, live_status, refresh_elsewhere, refresh_form};
 use super::parts::{Tone, badge, column, empty, facts, icon, none, prose, section, table};
 use super::{events, features, standing};
 use crate::catalog::{FeatureState, Standing, Watching};
@@ -16,37 +16,19 @@ const MOST_IGNORED: usize = 20;
 
 /// The first page.
 pub fn overview(view: &View<'_>) -> Markup {
-    let states: Vec<&FeatureState> = view.snapshot.features().values().collect();
-    let differs: Vec<(&FeatureState, Vec<String>)> = states
-        .iter()
-        .map(|state| (*state, standing::reasons(view, state)))
-        .filter(|(state, why)| state.standing != Standing::AsReleased || !why.is_empty())
-        .collect();
-    let fine: Vec<&FeatureState> = states
-        .iter()
-        .copied()
-        .filter(|state| differs.iter().all(|(other, _)| other.id != state.id))
-        .collect();
+    let [answer, differs, figures, fine] = parts(view);
+    let live = |(name, part): (&'static str, Markup)| html! { div data-live=(name) { (part) } };
     let body = html! {
-        (answer(view))
-        @if !differs.is_empty() {
-            (section("differs", "What differs from what was released", &differing(&differs)))
-        }
-        @if states.is_empty() {
-            div class="panel" {
-                (empty("No feature is here yet",
-                    html! { "Features are listed here as soon as one is published into the artifacts directory, by "
-                        code { "pilar publish --local" } " or by the loader of this host." }))
-            }
-        }
+        (refresh_form(view))
+        (live(answer))
+        (live(differs))
         section class="panel" aria-labelledby="hour" {
             h2 id="hour" { "The last hour" }
-            div data-live="figures" { (figures(view)) }
+            (live(figures))
+            (live_status())
             p class="more" { a href="/_admin/traffic" { "Traffic by feature" } }
         }
-        @if !fine.is_empty() {
-            (section("fine", "Serving as released", &features::list("Features that serve as released", view, &fine)))
-        }
+        (live(fine))
         (section("host", "This host", &host(view)))
         @if let Some(status) = &view.loader {
             (section("loader", "Loader", &loader(view, status)))
@@ -62,8 +44,41 @@ pub fn overview(view: &View<'_>) -> Markup {
     Frame { title: "Overview", active: "Overview", body }.render(view)
 }
 
+/// What changes on the page by itself, by name.
+pub(super) fn parts(view: &View<'_>) -> [(&'static str, Markup); 4] {
+    let states: Vec<&FeatureState> = view.snapshot.features().values().collect();
+    let differs: Vec<(&FeatureState, Vec<String>)> = states
+        .iter()
+        .map(|state| (*state, standing::reasons(view, state)))
+        .filter(|(state, why)| state.standing != Standing::AsReleased || !why.is_empty())
+        .collect();
+    let fine: Vec<&FeatureState> = states
+        .iter()
+        .copied()
+        .filter(|state| differs.iter().all(|(other, _)| other.id != state.id))
+        .collect();
+    let differing = html! {
+        @if !differs.is_empty() {
+            (section("differs", "What differs from what was released", &differing(&differs)))
+        }
+        @if states.is_empty() {
+            div class="panel" {
+                (empty("No feature is here yet",
+                    html! { "Features are listed here as soon as one is published into the artifacts directory, by "
+                        code { "pilar publish --local" } " or by the loader of this host." }))
+            }
+        }
+    };
+    let fine = html! {
+        @if !fine.is_empty() {
+            (section("fine", "Serving as released", &features::list("Features that serve as released", view, &fine)))
+        }
+    };
+    [("answer", answer(view)), ("differs", differing), ("figures", figures(view)), ("fine", fine)]
+}
+
 /// The figures of the last hour.
-pub(super) fn figures(view: &View<'_>) -> Markup {
+fn figures(view: &View<'_>) -> Markup {
     let total = &view.traffic.total;
     let errors: u64 = total.minutes.iter().map(|minute| minute.errors).sum();
     let requests: Vec<u64> = total.minutes.iter().map(|minute| minute.requests).collect();
@@ -121,7 +136,7 @@ fn answer(view: &View<'_>) -> Markup {
                     (words::moment(view.snapshot.built_at(), view.now))
                 }
             }
-            (refresh(view))
+            (refresh_elsewhere())
         }
     }
 }

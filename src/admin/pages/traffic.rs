@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use pilar_artifact::FeatureId;
 
 use super::super::{Series, View, chart, words};
-use super::frame::Frame;
+use super::frame::{Frame, live_status};
 use super::parts::{column, empty, none, numbers, table};
 use super::standing;
 
@@ -13,11 +13,7 @@ pub fn traffic(view: &View<'_>) -> Markup {
     let body = html! {
         div class="title" {
             h1 { "Traffic" }
-            p class="caption" {
-                @if view.live {
-                    span id="live" data-paused="Paused; connecting again" { "Figures change by themselves where scripts run." }
-                } @else { "As of the time below; load the page again for later figures." }
-            }
+            (live_status())
         }
         div data-live="traffic" { (current(view)) }
     };

@@ -1,72 +1,120 @@
 //! `/_admin/live`: server-sent events that keep an open page current.
+//!
+//! All streams send at the same moments, so what they send is rendered once for all of them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use http::{StatusCode, header};
+use http::{HeaderName, StatusCode, header};
 use maud::Markup;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use serde::Deserialize;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::Admin;
 use super::access::Who;
 use super::pages::with_view;
-use crate::admin::pages;
+use crate::admin::pages::{self, LivePage};
 use crate::service::reply::{RequestId, error};
+use crate::snapshot::Snapshot;
 
 /// So many pages are kept current at a time.
-pub(super) const MOST_STREAMS: usize = 32;
+const MOST_STREAMS: usize = 32;
 
-/// How often the figures are sent. It keeps the connection alive as well.
+/// How often the parts of a page are sent. It keeps the connection alive as well.
 const PERIOD: Duration = Duration::from_secs(5);
 
 /// Events that may wait for a client which does not read; then the stream waits for it, and holds no more.
 const MOST_WAITING: usize = 2;
+
+/// A comment, for pages that have no parts to keep current (HTML Living Standard §9.2.5).
+const STILL_THERE: Bytes = Bytes::from_static(b":\n\n");
+
+/// Keeps proxies from gathering events before they pass them on.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// What the streams share.
+#[derive(Debug)]
+pub(super) struct Live {
+    places: Arc<Semaphore>,
+    rendered: [Mutex<Option<Rendered>>; LivePage::ALL.len()],
+}
+
+/// The parts of a page, as they were a moment ago.
+#[derive(Debug)]
+struct Rendered {
+    at: Instant,
+    of: Arc<Snapshot>,
+    events: Bytes,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        let rendered = LivePage::ALL.map(|_| Mutex::default());
+        Self { places: Arc::new(Semaphore::new(MOST_STREAMS)), rendered }
+    }
+}
+
+/// Which page is to be kept current; without one that has parts, it is told of the next snapshot alone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    page: String,
+}
 
 /// A stream until the client goes, its session ends, or this host is about to stop; 503 where there are too many.
 pub(super) async fn live(
     State(admin): State<Admin>,
     Extension(who): Extension<Who>,
     Extension(id): Extension<RequestId>,
+    Query(asked): Query<Asked>,
 ) -> Response {
-    let Ok(place) = admin.streams.clone().try_acquire_owned() else {
+    let Ok(place) = admin.live.places.clone().try_acquire_owned() else {
         let message = "as many pages are kept current as may be; load this one again to see news";
         return error(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", message, &id);
     };
     let (events, mut waiting) = mpsc::channel(MOST_WAITING);
-    tokio::spawn(send(admin, who, events, place));
+    tokio::spawn(send(admin, who, LivePage::named(&asked.page), events, place));
     let body = stream::poll_fn(move |context| waiting.poll_recv(context));
     let body = Body::from_stream(body.map(Ok::<Bytes, Infallible>));
-    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+    ([(header::CONTENT_TYPE, "text/event-stream"), (ACCEL_BUFFERING, "no")], body).into_response()
 }
 
-async fn send(admin: Admin, who: Who, events: mpsc::Sender<Bytes>, _place: OwnedSemaphorePermit) {
+async fn send(
+    admin: Admin,
+    who: Who,
+    page: Option<LivePage>,
+    events: mpsc::Sender<Bytes>,
+    _place: OwnedSemaphorePermit,
+) {
     let host = Arc::clone(&admin.parts.host);
     let (mut ids, mut draining) = (host.snapshot_id.clone(), host.draining.clone());
     // A page that connects again may be of an older snapshot.
     ids.mark_changed();
-    let mut period = tokio::time::interval(PERIOD);
+    let mut next = tokio::time::Instant::now();
     loop {
         let batch = tokio::select! {
-            Ok(()) = ids.changed() => Some(event("snapshot", &ids.borrow_and_update())),
-            _ = period.tick() => None,
+            Ok(()) = ids.changed() => event("snapshot", &ids.borrow_and_update()).into(),
+            () = tokio::time::sleep_until(next) => {
+                next = next_moment(host.started);
+                match page {
+                    Some(page) => parts(&admin, page).await,
+                    None => STILL_THERE,
+                }
+            }
             // A host that is about to stop does not wait for pages that only watch.
             () = drained(&mut draining) => return,
             () = events.closed() => return,
         };
-        let batch = match batch {
-            Some(batch) => batch,
-            None => figures(&admin, who).await,
-        };
         let has_ended = matches!(who, Who::Person(session)
             if session.expiry() <= admin.now().wall.as_second());
         let sent = tokio::select! {
-            sent = events.send(batch.into()) => sent.is_ok(),
+            sent = events.send(batch) => sent.is_ok(),
             () = drained(&mut draining) => false,
         };
         if has_ended || !sent {
@@ -75,15 +123,38 @@ async fn send(admin: Admin, who: Who, events: mpsc::Sender<Bytes>, _place: Owned
     }
 }
 
+/// The next of the moments at which all streams send.
+fn next_moment(started: Instant) -> tokio::time::Instant {
+    let now = tokio::time::Instant::now();
+    let running = now.into_std().saturating_duration_since(started);
+    let gone = Duration::from_nanos((running.as_nanos() % PERIOD.as_nanos()) as u64);
+    now + (PERIOD - gone)
+}
+
 async fn drained(draining: &mut watch::Receiver<bool>) {
     // An error is a host that is gone altogether.
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
-async fn figures(admin: &Admin, who: Who) -> String {
+/// The parts of a page, rendered unless another stream has just done so. They are the same for everybody: forms stay
+/// outside of them.
+async fn parts(admin: &Admin, page: LivePage) -> Bytes {
     let snapshot = admin.parts.current.load_full();
-    let parts = with_view(admin, who, &snapshot, None, pages::live).await;
-    parts.into_iter().map(|(name, Markup { 0: markup })| event(name, &markup)).collect()
+    let Some(rendered) = admin.live.rendered.get(page as usize) else { return STILL_THERE };
+    let mut rendered = rendered.lock().await;
+    let now = admin.now().monotonic;
+    if let Some(Rendered { at, of, events }) = &*rendered
+        && now.saturating_duration_since(*at) < PERIOD / 2
+        && Arc::ptr_eq(of, &snapshot)
+    {
+        return events.clone();
+    }
+    let parts =
+        with_view(admin, Who::Anyone, &snapshot, None, |view| pages::live(page, view)).await;
+    let events = parts.into_iter().map(|(name, Markup { 0: markup })| event(name, &markup));
+    let events = Bytes::from(events.collect::<String>());
+    *rendered = Some(Rendered { at: now, of: snapshot, events: events.clone() });
+    events
 }
 
 /// One event (HTML Living Standard §9.2.5).

@@ -19,7 +19,7 @@ use axum::Router;
 use axum::response::Redirect;
 use axum::routing::{get, post};
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 pub use door::Door;
 pub use figures::{Figures, keep_minutes};
@@ -33,6 +33,7 @@ use crate::control::History;
 use crate::edge::Peer;
 use crate::snapshot::Snapshot;
 use access::{Access, guard};
+use live::Live;
 
 const ROOT: &str = "/_admin";
 const LOGIN: &str = "/_admin/login";
@@ -52,9 +53,9 @@ pub struct Parts {
     pub trusted_keys: Vec<(String, Option<Timestamp>)>,
     /// What keeps versions that no longer serve.
     pub retain: config::Retain,
-    /// Where refreshes are asked for.
     /// Whether the last address of `x-forwarded-for` is the client's: `TRUST_PROXY_HEADERS`.
     pub trust_proxy: bool,
+    /// Where refreshes are asked for.
     pub refreshes: mpsc::Sender<RefreshCall>,
     /// The time.
     pub clock: fn() -> Now,
@@ -69,8 +70,7 @@ type Admin = Arc<State>;
 struct State {
     access: Access,
     parts: Parts,
-    /// Places for streams of events.
-    streams: Arc<Semaphore>,
+    live: Live,
 }
 
 impl State {
@@ -86,8 +86,7 @@ pub fn router(admin: &config::Admin, parts: Parts) -> Option<Router> {
         config::Admin::Open => Access::Open,
         config::Admin::Token(token) => Access::with_token(token.clone()),
     };
-    let admin =
-        Arc::new(State { access, parts, streams: Arc::new(Semaphore::new(live::MOST_STREAMS)) });
+    let admin = Arc::new(State { access, parts, live: Live::default() });
     let router = Router::new()
         .route("/_admin/api/manifests", get(manifests::all))
         .route("/_admin/metrics", get(metrics::metrics))

@@ -135,7 +135,6 @@ pub(super) async fn with_view<T>(
         host: facts(&admin.parts.host).await,
         loader: loader(admin).await,
         csrf: &admin.access.csrf_token(who),
-        live: true,
         signed_in: matches!(who, Who::Person(_)),
         notice,
         now: admin.now().wall,

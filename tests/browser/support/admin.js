@@ -11,7 +11,10 @@ export const TOKEN = 'a token for the browser tests alone';
 const env = { ADMIN_AUTH_TOKEN: TOKEN };
 
 /** All is as released. */
-export const wellHost = (t) => startHost(t, { artifacts: publishedFeatures(t), env });
+export async function wellHost(t) {
+  const artifacts = publishedFeatures(t);
+  return { artifacts, ...(await startHost(t, { artifacts, env })) };
+}
 
 /** Nothing is published. */
 export const emptyHost = (t) => startHost(t, { artifacts: temporaryDirectory(t), env });
