@@ -125,7 +125,7 @@ fn variables(case: &Case<'_>) -> Vec<Finding> {
     findings.extend(problems.iter().map(|problem| {
         let (name, remedy) = match problem {
             SettingError::BadValue { name, allowed, .. } => (*name, format!("set it to {allowed}")),
-            SettingError::NearMiss { name, nearest } => {
+            SettingError::NearMiss { name, nearest, .. } => {
                 (name.as_str(), format!("call it {nearest}, or unset it"))
             }
             SettingError::Both { one, other } => (*one, format!("unset it, or {other}")),
