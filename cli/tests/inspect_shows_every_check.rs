@@ -51,6 +51,25 @@ fn a_damaged_version_is_shown_with_step_file_and_remedy_and_what_serves_instead(
 }
 
 #[test]
+fn of_two_features_with_one_prefix_the_lower_id_serves_and_the_other_is_explained() {
+    let workspace = Workspace::published();
+    workspace.feature("lob", "1.0.0", "one");
+    let manifest = workspace.read("features/lob/manifest.json");
+    workspace.write("features/lob/manifest.json", manifest.replace("\"/lob\"", "\"/lab\""));
+    workspace.publish_built();
+    let answer = workspace.json(1, &INSPECT);
+    assert_eq!(answer["features"][0]["state"], "as-released");
+    assert_eq!(
+        (&answer["features"][1]["state"], &answer["features"][1]["conflictWith"]),
+        (&"conflict".into(), &"lab".into())
+    );
+    assert_eq!(answer["error"]["code"], "prefix-conflict");
+    let text = workspace.pilar(&INSPECT).stdout;
+    assert!(text.contains("its URL prefix belongs to lab"), "{text}");
+    assert!(text.contains("nothing serves; 1.0.0 was released"), "{text}");
+}
+
+#[test]
 fn steps_after_the_first_failure_are_not_reached() {
     let workspace = Workspace::published();
     let text = workspace.read("artifacts/lab/1.0.0/manifest.json");

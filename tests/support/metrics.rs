@@ -10,7 +10,8 @@ use super::{Host, Setup};
 /// What opens the metrics of these hosts.
 pub(crate) const TOKEN: &str = "s3cret-t0ken-of-the-tests";
 
-const BEARER: (&str, &str) = ("authorization", "Bearer s3cret-t0ken-of-the-tests");
+/// The header of whoever has the token.
+pub(crate) const BEARER: (&str, &str) = ("authorization", "Bearer s3cret-t0ken-of-the-tests");
 
 /// A family of metrics, as its comments and samples say.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod operating;
 mod process;
+pub(crate) mod programs;
 pub(crate) mod prometheus;
 pub(crate) mod spoil;
 pub(crate) mod tree;

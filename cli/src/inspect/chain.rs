@@ -45,6 +45,12 @@ impl FeatureReport {
     pub(crate) fn serving(&self) -> Option<&VersionReport> {
         self.versions.iter().find(|version| matches!(version.outcome, Some(Outcome::Serving)))
     }
+
+    /// Its URL prefix, where it has one.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        let manifest = &self.serving()?.verified.as_ref().ok()?.manifest;
+        manifest.mount.as_ref().map(|mount| mount.path_prefix.trim_end_matches('/'))
+    }
 }
 
 impl VersionReport {

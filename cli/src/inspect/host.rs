@@ -58,10 +58,7 @@ pub(super) fn show(url: &str, mut health: Map<String, Value>, ui: &Ui) -> Result
         show::feature(&view, ui);
         complete(described, &view);
         problems.extend(refusals(&view).map(|refusal| problem(url, refusal)));
-        problems.extend(view.troubles().into_iter().map(|trouble| {
-            let message = format!("{}: {}", view.feature_id, trouble.message);
-            Problem::new(trouble.code, message, trouble.remedy).file(url)
-        }));
+        problems.extend(view.problems().map(|problem| problem.file(url)));
         count += 1;
     }
     let status = health.get("status").and_then(Value::as_str).unwrap_or("unknown");

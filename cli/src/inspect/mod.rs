@@ -6,6 +6,7 @@ mod host;
 mod show;
 mod view;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -131,9 +132,18 @@ fn directory(place: &Path, context: &Context<'_>, ui: &Ui) -> Result<Outcome, Pr
 /// Shows what was verified here.
 fn tell(found: Vec<Found>, ui: &Ui) -> Outcome {
     let mut problems = Vec::new();
+    let mut troubles = Vec::new();
     let mut described = Vec::new();
+    let mut holders = BTreeMap::new();
     for Found { report, place } in &found {
-        let view = FeatureView::from(report);
+        let mut view = FeatureView::from(report);
+        if let Some(prefix) = report.prefix() {
+            // Contract §6: of equal prefixes the lower id serves, where no host holds one of them already.
+            let holder = *holders.entry(prefix).or_insert(&report.feature);
+            if *holder != report.feature {
+                view.loses_its_prefix_to(holder);
+            }
+        }
         show::feature(&view, ui);
         described.push(show::describe(&view));
         problems.extend(
@@ -141,8 +151,10 @@ fn tell(found: Vec<Found>, ui: &Ui) -> Outcome {
                 .refusals()
                 .map(|refusal| Problem::from(refusal).file(format!("{place}/{}", refusal.file()))),
         );
+        troubles.extend(view.problems().map(|problem| problem.file(place)));
     }
     let result = show::result(found.len(), problems.len());
+    problems.extend(troubles);
     let json = json!({ "features": described });
     Outcome { problems, problems_shown: true, ..Outcome::new(result, json) }
 }

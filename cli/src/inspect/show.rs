@@ -56,6 +56,7 @@ pub(super) fn describe(view: &FeatureView) -> Value {
         "state": view.state,
         "servingVersion": view.serving_version,
         "desiredVersion": view.desired_version,
+        "conflictWith": view.conflict_with,
         "index": {
             "sequence": view.index.sequence,
             "keyId": view.index.key_id,

@@ -2,13 +2,14 @@
 
 use std::cmp::Ordering;
 
-use pilar_artifact::Rejection;
 use pilar_artifact::select::Outcome as Standing;
 use pilar_artifact::verify::{Report, Step, VerifiedVersion};
+use pilar_artifact::{FeatureId, Rejection};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::chain::{FeatureReport, VersionReport};
+use crate::problem::Problem;
 
 /// The steps that are about the index.
 const INDEX_STEPS: usize = 5;
@@ -82,6 +83,26 @@ impl FeatureView {
     pub(super) fn index_checks(&self) -> Vec<(Step, Checked<'_>)> {
         let (steps, _) = Step::ALL.split_at(INDEX_STEPS);
         checks(steps, self.index.refused.as_ref(), true)
+    }
+
+    /// Another feature has its prefix and serves there.
+    pub(super) fn loses_its_prefix_to(&mut self, holder: &FeatureId) {
+        "conflict".clone_into(&mut self.state);
+        self.conflict_with = Some(holder.to_string());
+        self.serving_version = None;
+        for version in &mut self.versions {
+            if version.outcome.as_deref() == Some("serving") {
+                version.outcome = Some("standby".to_owned());
+            }
+        }
+    }
+
+    /// [`FeatureView::troubles`] as problems of the command, without a place.
+    pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
+        self.troubles().into_iter().map(|trouble| {
+            let message = format!("{}: {}", self.feature_id, trouble.message);
+            Problem::new(trouble.code, message, trouble.remedy)
+        })
     }
 
     /// What is wrong beside what a check refused.

@@ -1,11 +1,11 @@
 //! The real host, as a child of the test.
 
-use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use super::Workspace;
+use super::{Workspace, programs};
+
+const PILAR: &str = env!("CARGO_BIN_EXE_pilar");
 
 /// A running host; it ends when this is dropped.
 pub(crate) struct Host {
@@ -16,7 +16,7 @@ pub(crate) struct Host {
 impl Host {
     /// Starts the host on the artifacts of `workspace`, with the dev key.
     pub(crate) fn start(workspace: &Workspace) -> Self {
-        let mut child = Command::new(program())
+        let mut child = Command::new(programs::beside(PILAR, "pilar-host", "pilar-host"))
             .current_dir(workspace.dir.path())
             .env_clear()
             .envs([
@@ -44,21 +44,4 @@ impl Drop for Host {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The host beside the `pilar` that is tested. Tests of one package do not build the programs of another, so it is
-/// built here where it is not up to date.
-fn program() -> PathBuf {
-    let program = PathBuf::from(env!("CARGO_BIN_EXE_pilar")).with_file_name("pilar-host");
-    let directory = program.parent().and_then(|dir| dir.file_name()).unwrap();
-    let profile = if directory == "debug" { OsStr::new("dev") } else { directory };
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "--package", "pilar-host", "--bin", "pilar-host"])
-        .arg("--profile")
-        .arg(profile)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .unwrap();
-    assert!(built.success() && program.is_file(), "{} could not be built", program.display());
-    program
 }

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod host;
+#[path = "../../../tests/support/programs.rs"]
+mod programs;
 pub(crate) mod server;
 
 use std::fs;
