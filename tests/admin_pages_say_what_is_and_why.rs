@@ -147,7 +147,7 @@ const STATUS: &str = r#"{ "updatedAt": "2026-03-02T08:12:40Z", "features": {
     "patientlist": { "desired": "sha256:4be0cf7a1d2f", "actual": "sha256:4be0cf7a1d2f", "attempts": 1,
         "lastAttemptAt": "2026-03-02T08:02:00Z", "lastSuccessAt": "2026-03-02T08:02:00Z", "durationMs": 412 },
     "medication": { "desired": "sha256:99aa12f3c4d5", "actual": "sha256:17cc0de1b2a3", "attempts": 7,
-        "lastAttemptAt": "2026-03-02T08:12:20Z", "lastError": "registry.example: 503 Service Unavailable" } } }"#;
+        "lastAttemptAt": "2026-03-02T08:12:20Z", "lastError": { "code": "server-error", "message": "registry.example: 503 Service Unavailable" } } } }"#;
 
 fn view<'a>(
     snapshot: &'a Snapshot,
@@ -431,7 +431,9 @@ fn nothing_is_inline_and_no_text_becomes_markup() {
     let (snapshot, history) = (control.current().load_full(), control.history());
     let traffic = traffic(now(), &[("notes", 1)]);
     let mut view = view(&snapshot, &history, &traffic, now());
-    let status = json!({ "features": { "<i>": { "lastError": hostile, "desired": hostile } } });
+    let status = json!({
+        "features": { "<i>": { "lastError": { "code": hostile, "message": hostile }, "desired": hostile } }
+    });
     view.loader = Some(Arc::new(LoaderStatus::parse(status.to_string().as_bytes())));
     view.host.refresh_error = Some(hostile.to_owned());
     let mut pages = all(&view);

@@ -78,22 +78,20 @@ impl Records {
         Self { directory: artifacts.join(".loader/records") }
     }
 
-    /// All of them. One that cannot be read is logged and left out: its feature is then one that others have put
-    /// there, until it is registered again.
+    /// All of them, and takes away what a killed loader was writing. One that cannot be read is logged and left out:
+    /// its feature is then one that others have put there, until it is registered again.
     ///
     /// # Errors
     /// A [`Problem`] where the directory cannot be made or listed.
     pub fn load(&self) -> Result<BTreeMap<FeatureId, Record>, Problem> {
         let failed = |error| self.failed(&self.directory, &error);
         fs::create_dir_all(&self.directory).map_err(failed)?;
+        for directory in self.directory.ancestors().take(2) {
+            sweep(directory).map_err(failed)?;
+        }
         let mut all = BTreeMap::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let name = entry.file_name();
-            if name.to_str().is_some_and(|name| name.ends_with(".tmp")) {
-                // A writer was killed; whoever has the claim is the only one.
-                fs::remove_file(entry.path()).map_err(failed)?;
-            }
+            let name = entry.map_err(failed)?.file_name();
             let id = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
             let Some(id) = id else { continue };
             match self.read(&id) {
@@ -142,4 +140,16 @@ impl Records {
             "let the user of this process write to the artifacts directory, and make room there",
         )
     }
+}
+
+/// Takes away what was being written when a loader was killed; whoever has the claim is the only one who writes.
+fn sweep(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }

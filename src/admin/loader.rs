@@ -139,12 +139,21 @@ impl LoaderFeature {
             desired: text(fields, "desired"),
             actual: text(fields, "actual"),
             attempts: number("attempts").unwrap_or(0),
-            last_error: text(fields, "lastError"),
+            last_error: fields.get("lastError").and_then(Value::as_object).and_then(error),
             last_attempt_at: time(fields, "lastAttemptAt"),
             last_success_at: time(fields, "lastSuccessAt"),
             duration_ms: number("durationMs"),
         }
     }
+}
+
+/// What went wrong and its code, in one line.
+fn error(fields: &Map<String, Value>) -> Option<String> {
+    let message = text(fields, "message")?;
+    Some(match text(fields, "code") {
+        Some(code) => format!("{message} ({code})"),
+        None => message,
+    })
 }
 
 fn text(fields: &Map<String, Value>, name: &str) -> Option<String> {
@@ -168,7 +177,7 @@ mod tests {
         let status = LoaderStatus::parse(
             br#"{ "updatedAt": 7, "more": [], "features": {
                 "notes": { "desired": "sha256:aa", "actual": "sha256:aa", "attempts": -1, "durationMs": 12 },
-                "broken": [], "alpha": { "desired": "sha256:bb", "lastError": "no route" } } }"#,
+                "broken": [], "alpha": { "desired": "sha256:bb", "lastError": { "code": "unreachable", "message": "no route" } } } }"#,
         );
         let ids: Vec<&str> = status.features.iter().map(|one| one.feature_id.as_str()).collect();
         assert_eq!(
@@ -186,7 +195,10 @@ mod tests {
             let status = LoaderStatus::parse(bytes);
             assert!(status.problem.is_some() && status.features.is_empty());
         }
-        let long = format!(r#"{{"features":{{"a":{{"lastError":"{}\n"}}}}}}"#, "é".repeat(5000));
+        let long = format!(
+            r#"{{"features":{{"a":{{"lastError":{{"message":"{}\n"}}}}}}}}"#,
+            "é".repeat(5000)
+        );
         let status = LoaderStatus::parse(long.as_bytes());
         let error = status.feature("a").unwrap().last_error.as_ref().unwrap();
         assert_eq!(error.chars().count(), MOST_CHARACTERS);

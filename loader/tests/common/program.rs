@@ -124,6 +124,11 @@ impl Running {
         port.parse().unwrap_or_else(|_| panic!("no port in \"{line}\""))
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Whether it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.0.try_wait().unwrap()

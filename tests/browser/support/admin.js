@@ -49,7 +49,7 @@ const LOADER_STATUS = {
   updatedAt: '2026-03-02T08:12:40Z',
   features: {
     patientlist: { desired: `sha256:${'4b'.repeat(32)}`, actual: `sha256:${'4b'.repeat(32)}`, attempts: 1 },
-    throws: { desired: `sha256:${'99'.repeat(32)}`, attempts: 7, lastError: 'registry.example: 503 Service Unavailable' },
+    throws: { desired: `sha256:${'99'.repeat(32)}`, attempts: 7, lastError: { code: 'server-error', message: 'registry.example: 503 Service Unavailable' } },
   },
 };
 

@@ -1,0 +1,204 @@
+//! Whoever looks at a loader learns what is registered, what is in place, what fails and what to do: in its status, its
+//! metrics and its readiness.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected is to fail, and it makes its own files"
+)]
+
+mod common;
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use common::program::{Place, Running, get, wait_for};
+use common::server::Server;
+use common::tree::{Tree, Version};
+use serde_json::Value;
+
+/// Reads with the reference parser of OpenMetrics, which is strict: name, labels and value of each sample.
+const READER: &str = "
+import json, sys
+sys.path.insert(0, '/usr/lib/python3/dist-packages')
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read
+print(json.dumps([[s.name, s.labels, s.value] for f in read(sys.stdin.read()) for s in f.samples]))
+";
+
+fn released() -> (Tree, Place, Server) {
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    let server = Server::of(&tree.artifacts());
+    (tree, Place::new(), server)
+}
+
+fn watch(place: &Place, server: &Server) -> Running {
+    place
+        .loader(&["watch"])
+        .with("LOADER_PLAIN_HTTP_HOSTS", server.host())
+        .with("LOADER_CDN_POLL_SECONDS", "1")
+        .with("LOADER_HTTP_PORT", "0")
+        .start()
+}
+
+fn samples(port: u16) -> Vec<Value> {
+    let (status, text) = get(port, "/metrics");
+    assert_eq!(status, 200);
+    let mut reader = Command::new("/usr/bin/python3")
+        .args(["-I", "-c", READER])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3 with prometheus_client is needed for this test");
+    reader.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = reader.wait_with_output().unwrap();
+    assert!(output.status.success(), "{text}");
+    let read = serde_json::from_str::<Value>(std::str::from_utf8(&output.stdout).unwrap());
+    read.unwrap().as_array().unwrap().clone()
+}
+
+/// The value of the sample with this label.
+#[track_caller]
+fn value(samples: &[Value], name: &str, label: Option<(&str, &str)>) -> f64 {
+    let is_it = |sample: &&Value| {
+        sample[0] == name && label.is_none_or(|(label, value)| sample[1][label] == value)
+    };
+    let sample = samples.iter().find(is_it);
+    let sample = sample.unwrap_or_else(|| panic!("no {name} {label:?}: {samples:?}"));
+    sample[2].as_f64().unwrap()
+}
+
+#[test]
+fn status_and_metrics_tell_what_is_in_place_and_what_fails() {
+    let (tree, place, server) = released();
+    place.register(&server.registration("notes"));
+    place.register(&server.registration("missing"));
+    place.say("broken", "featureId: broken\nimage: registry.example.org/broken:latest\n");
+    let mut running = watch(&place, &server);
+    let port = running.port();
+    wait_for("readiness", || (get(port, "/readyz").0 == 200).then_some(()));
+    assert_eq!(get(port, "/healthz"), (200, "alive\n".to_owned()));
+    let settled = |found: &Vec<Value>| {
+        value(found, "pilar_loader_registered", Some(("state", "in_place"))) == 1.0
+            && value(found, "pilar_loader_registered", Some(("state", "failing"))) == 1.0
+    };
+    let found = wait_for("both", || Some(samples(port)).filter(settled));
+    assert_eq!(value(&found, "pilar_loader_registered", Some(("state", "pending"))), 0.0);
+    assert_eq!(value(&found, "pilar_loader_registrations_refused", None), 1.0);
+    assert_eq!(value(&found, "pilar_loader_feature_in_place", Some(("feature", "notes"))), 1.0);
+    assert_eq!(value(&found, "pilar_loader_feature_in_place", Some(("feature", "missing"))), 0.0);
+    assert_eq!(value(&found, "pilar_loader_placed_total", None), 1.0);
+    assert!(value(&found, "pilar_loader_failures_total", Some(("code", "not-found"))) >= 1.0);
+    assert!(value(&found, "pilar_loader_transferred_bytes_total", None) > 0.0);
+    assert_eq!(value(&found, "pilar_loader_source_trouble", None), 0.0);
+
+    let status = wait_for("the status", || {
+        let status = place.status();
+        let is_settled = |id: &str| status.features[&id.parse().unwrap()].last_attempt_at.is_some();
+        (is_settled("notes") && is_settled("missing")).then_some(status)
+    });
+    let notes = &status.features[&"notes".parse().unwrap()];
+    let origin = server.registration("notes").origin.identity();
+    assert_eq!(notes.actual.as_ref(), Some(&origin));
+    assert_eq!(notes.registered_in.as_deref(), Some("notes.yaml"));
+    assert_eq!(notes.active_version.as_ref().unwrap().to_string(), "1.0.0");
+    assert_eq!(status.source.kind, "directory");
+    assert!(status.source.last_contact_at.is_some());
+    let refused = &status.refused[0];
+    assert_eq!(
+        (refused.place.as_str(), refused.error.code.as_str()),
+        ("broken.yaml", "registration-image")
+    );
+    assert!(refused.error.remedy.contains("sha256"), "{refused:?}");
+
+    // A release on the CDN comes by itself.
+    tree.publish(&Version::domain("notes", "1.1.0", "/notes"));
+    wait_for("the release", || {
+        let said = place.status().features.remove(&"notes".parse().unwrap())?;
+        (said.sequence == Some(2)).then_some(())
+    });
+    running.terminate();
+    let (status, log) = running.wait();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_loader_that_cannot_see_what_is_wanted_is_not_ready_and_says_why() {
+    let (_tree, place, server) = released();
+    std::fs::remove_dir(place.registrations()).unwrap();
+    let mut running = watch(&place, &server);
+    let port = running.port();
+    wait_for("trouble", || {
+        (value(&samples(port), "pilar_loader_source_trouble", None) == 1.0).then_some(())
+    });
+    assert_eq!(get(port, "/readyz"), (503, "the registrations were not seen yet\n".to_owned()));
+    assert_eq!(get(port, "/healthz").0, 200);
+    std::fs::create_dir(place.registrations()).unwrap();
+    wait_for("readiness", || (get(port, "/readyz").0 == 200).then_some(()));
+}
+
+#[test]
+fn a_second_loader_is_turned_away_with_the_reason() {
+    let (_tree, place, server) = released();
+    let mut running = watch(&place, &server);
+    running.port();
+    let output = place.loader(&["init"]).ends();
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("store-busy"), "{message}");
+    assert!(!place.sentinel().exists());
+}
+
+#[test]
+fn sync_does_one_feature_and_says_how_it_went() {
+    let (tree, place, server) = released();
+    let into = place.artifacts();
+    let sync = |feature: &str, from: &str| {
+        let words = ["sync", "--once", "--feature", feature, "--from", from, "--into"];
+        let words = [&words[..], &[into.to_str().unwrap(), "--json"]].concat();
+        let output = place.loader(&words).with("LOADER_PLAIN_HTTP_HOSTS", server.host()).ends();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let url = |feature: &str| server.registration(feature).origin.to_string();
+    // The second time there is nothing to do.
+    for _ in 0..2 {
+        let (status, said) = sync("notes", &url("notes"));
+        assert_eq!(status, 0, "{said}");
+        assert!(common::verified(&into, "notes").is_some());
+    }
+    let (status, said) = sync("other", &url("missing"));
+    assert_eq!(status, 1, "{said}");
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["error"]["code"], "not-found");
+    assert!(common::verified(&into, "notes").is_some(), "it is nobody's business here");
+    assert_eq!(sync("notes", "registry.example.org/notes:latest").0, 2);
+    assert_eq!(sync("Notes", &url("notes")).0, 2);
+    let unsigned = common::tree::signing_key(common::tree::STRANGER);
+    tree.edit_index("notes", &unsigned, |_| {});
+    let (status, said) = sync("notes", &url("notes"));
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((status, &said["error"]["code"]), (1, &Value::from("key-unknown")));
+}
+
+#[test]
+fn a_setting_that_is_wrong_stops_the_start_and_is_named() {
+    let place = Place::new();
+    for (name, value, words) in [
+        ("LOADER_HTTP_PORT", "http", "LOADER_HTTP_PORT is \"http\""),
+        ("LOADER_INIT_POLICY", "strikt", "did you mean \"strict\""),
+        ("LOADER_HTTP_PROT", "1", "LOADER_HTTP_PORT"),
+        ("LOADER_INIT_DEADLINE_SECONDS", "0", "from 1"),
+    ] {
+        let output = place.loader(&["init"]).with(name, value).ends();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(words) && message.contains("config-"), "{message}");
+    }
+    let output = place.loader(&["init"]).without("FEATURE_TRUST_PUBLIC_KEYS_JSON").ends();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("config-no-trusted-keys"), "{message}");
+    assert_eq!(place.loader(&["fetch"]).ends().status.code(), Some(2));
+}
