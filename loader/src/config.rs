@@ -95,7 +95,7 @@ pub fn read(
         pace: Pace {
             backoff: Backoff { first: FIRST_PAUSE, longest: LONGEST_PAUSE },
             poll: seconds("LOADER_CDN_POLL_SECONDS")?,
-            verifying: VERIFYING,
+            working: WORKING,
         },
         init: Init {
             deadline: seconds("LOADER_INIT_DEADLINE_SECONDS")?,
@@ -110,6 +110,7 @@ pub fn read(
             expanded_bytes: settings.number("LOADER_MAX_EXPANDED_BYTES")?,
             entries: settings.number("LOADER_MAX_FILES")?,
             parallel_pulls: settings.number("LOADER_MAX_PARALLEL")?,
+            parallel_files: PARALLEL_FILES,
             ..Limits::default()
         },
         notes: settings.notes(),
@@ -119,8 +120,10 @@ pub fn read(
 /// Between what failed and its next try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Of one feature. Each holds what its thread has not yet written.
+const PARALLEL_FILES: usize = 2;
 /// Two cores are kept busy by hashing; more would only hold more files in memory.
-const VERIFYING: usize = 2;
+const WORKING: usize = 2;
 
 fn network(settings: &Settings) -> Result<Network, SettingError> {
     let path = |name| settings.text(name).map(PathBuf::from);

@@ -70,7 +70,14 @@ struct Sync {
     json: bool,
 }
 
+/// `mi_option_purge_delay` of `mimalloc.h`, which the binding leaves out: for how many milliseconds what was freed is
+/// kept.
+const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+
 fn main() -> ExitCode {
+    // What one download has freed is not kept for the next: a loader has time, and little memory.
+    // SAFETY: the call takes no memory of ours; no other thread runs yet.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) };
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         // Help and version are answers; all else is wrong use, which clap says with status 2.

@@ -174,14 +174,11 @@ impl<F: Fetch> Feature<F> {
         if !fetched.changed {
             return Ok(None);
         }
-        // Never closed: both ends are this task's.
-        let permit = shared.verifying.acquire().await.ok();
         let (registered, record) = (registered.clone(), self.record.clone());
         let validator = fetched.validator.clone();
         let placed = self
             .blocking(move |placer| placer.place(&registered, &incoming, &record, validator))
             .await?;
-        drop(permit);
         self.record = placed.record;
         for Problem { code, message, remedy } in &placed.notes {
             let feature = self.id.as_str();
@@ -246,6 +243,8 @@ impl<F: Fetch> Feature<F> {
         &self,
         work: impl FnOnce(&Placer) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Ended> {
+        // Never closed: whoever could close it is this task as well.
+        let _turn = self.shared.working.acquire().await;
         let placer = Arc::clone(&self.shared.placer);
         match spawn_blocking(move || work(&placer)).await {
             Ok(done) => done.map_err(|problem| Ended::Failed { problem, retry_after: None }),

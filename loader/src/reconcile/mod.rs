@@ -42,8 +42,8 @@ pub struct Pace {
     pub backoff: Backoff,
     /// Between two looks at a CDN.
     pub poll: std::time::Duration,
-    /// Features that are verified at the same time: each holds one file in memory.
-    pub verifying: usize,
+    /// Features that are worked on at the same time on the disk, verification included: each holds one file in memory.
+    pub working: usize,
 }
 
 /// What all features share.
@@ -54,7 +54,7 @@ pub struct Shared<F> {
     board: Arc<Board>,
     pace: Pace,
     machine: Machine,
-    verifying: Semaphore,
+    working: Semaphore,
     /// Makes names of downloads unique in this process; whoever has the claim is the only one.
     downloads: AtomicU64,
 }
@@ -83,7 +83,7 @@ impl<F: Fetch> Reconciler<F> {
             board,
             pace,
             machine,
-            verifying: Semaphore::new(pace.verifying),
+            working: Semaphore::new(pace.working),
             downloads: AtomicU64::new(0),
         });
         let mut reconciler = Self { shared, features: BTreeMap::new(), tasks: JoinSet::new() };
