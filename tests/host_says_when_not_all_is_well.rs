@@ -192,6 +192,27 @@ fn an_older_index_counts_and_is_reported() {
 }
 
 #[test]
+fn an_older_image_is_a_rollback_that_was_asked_for() {
+    let tree = Tree::new();
+    tree.publish(&notes("1.0.0"));
+    let older = tree.index_bytes("notes");
+    tree.publish(&notes("1.1.0"));
+    let newer = tree.index_bytes("notes");
+    let host = Setup::of(&tree).start();
+    fs::create_dir(tree.path(".loader")).unwrap();
+    for (origin, status, from) in [("image", "ok", Value::Null), ("cdn", "degraded", 2.into())] {
+        let said = json!({ "features": { "notes": { "origin": origin } } });
+        fs::write(tree.path(".loader/status.json"), said.to_string()).unwrap();
+        tree.write_index("notes", &older);
+        refresh(&host, "the rollback", || host.serving("notes").as_deref() == Some("1.0.0"));
+        assert_eq!(host.health("notes")["index"]["sequenceWentDownFrom"], from, "{origin}");
+        assert_eq!(health(&host)["status"], status, "{origin}");
+        tree.write_index("notes", &newer);
+        refresh(&host, "the newer one", || host.serving("notes").as_deref() == Some("1.1.0"));
+    }
+}
+
+#[test]
 fn an_older_index_does_not_bring_a_revoked_version_back() {
     let tree = Tree::new();
     tree.publish(&notes("1.0.0"));

@@ -136,7 +136,7 @@ impl LoaderStatus {
     /// The bytes of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Maps with text as keys, text and numbers: nothing in it can fail to be written.
-        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }

@@ -23,6 +23,9 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How often it is written where nothing changed, so that readers see that somebody still writes it.
 const RENEW: Duration = Duration::from_secs(30);
 
+/// Longer messages are cut.
+const MOST_CHARACTERS: usize = 400;
+
 /// The state of everything, shared by those who change it.
 #[derive(Debug)]
 pub struct Board {
@@ -210,11 +213,11 @@ impl Board {
     }
 }
 
-/// A problem as the file has it.
+/// A problem as the file has it: readers take a file of 1 MiB at the most (contract §12).
 pub fn error(problem: &Problem) -> LoaderError {
     LoaderError {
         code: problem.code.to_owned(),
-        message: problem.message.clone(),
+        message: problem.message.chars().take(MOST_CHARACTERS).collect(),
         remedy: problem.remedy.clone(),
     }
 }

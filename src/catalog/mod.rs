@@ -13,15 +13,16 @@ mod seal;
 mod state;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use pilar_artifact::index::IndexEntry;
 use pilar_artifact::keys::TrustedKey;
+use pilar_artifact::loader_status::LOADER_STATUS_FILE;
 use pilar_artifact::manifest::{FeatureType, Mount};
 use pilar_artifact::select::select;
 use pilar_artifact::verify::{self, Context};
@@ -38,8 +39,10 @@ pub use seal::SealedFile;
 pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, KeyExpired, Standing};
 pub use watch::{Watching, watch};
 
+use crate::admin::{LoaderStatus, MOST_STATUS_BYTES};
 use crate::config::Retain;
 use crate::edge::Owner;
+use crate::keys;
 use listed::Listed;
 use memory::Memory;
 use retain::Retained;
@@ -136,8 +139,9 @@ impl Catalog {
             let before = self.features.get(&id);
             keep_last_good(id, IndexTrouble::NotADirectory, before, &context)
         });
+        let images = registered_images(&self.settings.artifacts_dir);
         let looks: Vec<(FeatureState, Option<Arc<ReleaseIndex>>)> =
-            ids.into_par_iter().map(|id| self.look_at(id, &context)).collect();
+            ids.into_par_iter().map(|id| self.look_at(id, &context, &images)).collect();
         let mut features: BTreeMap<FeatureId, FeatureState> =
             replaced.map(|state| (state.id.clone(), state)).collect();
         for (state, index) in looks {
@@ -178,6 +182,7 @@ impl Catalog {
         &self,
         id: FeatureId,
         context: &Context<'_>,
+        images: &BTreeSet<String>,
     ) -> (FeatureState, Option<Arc<ReleaseIndex>>) {
         let before = self.features.get(&id);
         let source = match FeatureDir::open(&self.settings.artifacts_dir.join(id.as_str())) {
@@ -195,7 +200,8 @@ impl Catalog {
             }
         };
         let mut index = verified.index;
-        let sequence_went_down_from = self.memory.higher_sequence(&index);
+        let is_image = images.contains(id.as_str());
+        let sequence_went_down_from = self.memory.higher_sequence(&index).filter(|_| !is_image);
         self.memory.revoke_again(&mut index);
         let index = Arc::new(index);
         let selection = select(&index, |entry| match self.known(&id, entry) {
@@ -268,6 +274,15 @@ impl Catalog {
         self.retained
             .prune(self.settings.retain, now.monotonic, |loaded| self.listed.listing(loaded));
     }
+}
+
+/// The features that the loader says are registered by the digest of an image, so that an older index is a rollback that
+/// was asked for (contract §4). It decides what is reported and nothing else: revoked stays revoked.
+fn registered_images(artifacts_dir: &Path) -> BTreeSet<String> {
+    let read = keys::read(&artifacts_dir.join(LOADER_STATUS_FILE), MOST_STATUS_BYTES);
+    let status = read.map(|bytes| LoaderStatus::parse(&bytes)).unwrap_or_default();
+    let images = status.features.into_iter().filter(|feature| feature.is_image);
+    images.map(|feature| feature.feature_id).collect()
 }
 
 /// A feature whose index cannot be trusted goes on with what it had (contract §6).

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::machine::{Backoff, Machine};
 use crate::place::Placer;
 use crate::record::Record;
-use crate::source::{Desired, Feed, Registered};
+use crate::source::{Desired, Feed, Refused, Registered};
 use crate::status::Board;
 use crate::transport::{FetchError, Fetched, Transports, Wanted};
 
@@ -65,6 +65,8 @@ pub struct Reconciler<F> {
     shared: Arc<Shared<F>>,
     features: BTreeMap<FeatureId, watch::Sender<Want>>,
     tasks: JoinSet<()>,
+    /// What was refused before, so that it is said once.
+    refused: Vec<Refused>,
 }
 
 impl<F: Fetch> Reconciler<F> {
@@ -86,7 +88,8 @@ impl<F: Fetch> Reconciler<F> {
             working: Semaphore::new(pace.working),
             downloads: AtomicU64::new(0),
         });
-        let mut reconciler = Self { shared, features: BTreeMap::new(), tasks: JoinSet::new() };
+        let mut reconciler =
+            Self { shared, features: BTreeMap::new(), tasks: JoinSet::new(), refused: Vec::new() };
         for (id, record) in remembered {
             reconciler.look_after(id, record, Want::Nothing);
         }
@@ -105,10 +108,11 @@ impl<F: Fetch> Reconciler<F> {
 
     fn want(&mut self, desired: &Desired) {
         self.shared.board.refuse(desired);
-        for refused in &desired.refused {
+        for refused in desired.refused.iter().filter(|refused| !self.refused.contains(refused)) {
             let problem = &refused.problem;
             tracing::warn!(code = problem.code, remedy = problem.remedy, "{}", problem.message);
         }
+        self.refused.clone_from(&desired.refused);
         for (id, registered) in &desired.registrations {
             let want = Want::Have(registered.clone());
             match self.features.get(id) {
