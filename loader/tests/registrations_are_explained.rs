@@ -114,7 +114,8 @@ fn a_cdn_is_taken_by_a_url_that_names_can_follow() {
 fn each_problem_names_the_object_and_the_key_and_the_feature_where_it_could_be_read() {
     let image = format!("registry.example.org/notes@{DIGEST}");
     let long = "a".repeat(3000);
-    let cases: [(&[(&str, &str)], &str, &str, bool); 9] = [
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c str, &'c str, bool);
+    let cases: [Case<'_>; 9] = [
         (&[], "registration-no-feature", "featureId", false),
         (&[("image", &image)], "registration-no-feature", "featureId", false),
         (&[("featureId", " "), ("image", &image)], "registration-no-feature", "featureId", false),

@@ -53,9 +53,9 @@ pub struct LoaderFeature {
     pub desired: Option<String>,
     /// The digest that is in place.
     pub actual: Option<String>,
-    /// Whether an image is registered: then the registered digest says which index is the right one, and an older
-    /// one is a rollback (contract §4).
-    pub is_image: bool,
+    /// Where it comes from: `image` or `cdn`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// How often it was tried since it last succeeded.
     pub attempts: u64,
     /// Why it did not succeed.
@@ -130,6 +130,12 @@ impl LoaderStatus {
 }
 
 impl LoaderFeature {
+    /// Whether an image is registered: then the registered digest says which index is the right one, and an older
+    /// one is a rollback (contract §4).
+    pub fn is_image(&self) -> bool {
+        self.origin.as_deref() == Some("image")
+    }
+
     /// Whether what is registered is in place.
     pub fn has_converged(&self) -> bool {
         self.desired == self.actual && self.last_error.is_none()
@@ -141,7 +147,7 @@ impl LoaderFeature {
             feature_id: cut(id),
             desired: text(fields, "desired"),
             actual: text(fields, "actual"),
-            is_image: text(fields, "origin").is_some_and(|origin| origin == "image"),
+            origin: text(fields, "origin"),
             attempts: number("attempts").unwrap_or(0),
             last_error: fields.get("lastError").and_then(Value::as_object).and_then(error),
             last_attempt_at: time(fields, "lastAttemptAt"),

@@ -22,7 +22,6 @@ use std::time::Instant;
 use jiff::Timestamp;
 use pilar_artifact::index::IndexEntry;
 use pilar_artifact::keys::TrustedKey;
-use pilar_artifact::loader_status::LOADER_STATUS_FILE;
 use pilar_artifact::manifest::{FeatureType, Mount};
 use pilar_artifact::select::select;
 use pilar_artifact::verify::{self, Context};
@@ -39,10 +38,9 @@ pub use seal::SealedFile;
 pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, KeyExpired, Standing};
 pub use watch::{Watching, watch};
 
-use crate::admin::{LoaderStatus, MOST_STATUS_BYTES};
+use crate::admin::{LoaderFeature, LoaderStatus};
 use crate::config::Retain;
 use crate::edge::Owner;
-use crate::keys;
 use listed::Listed;
 use memory::Memory;
 use retain::Retained;
@@ -279,9 +277,8 @@ impl Catalog {
 /// The features that the loader says are registered by the digest of an image, so that an older index is a rollback that
 /// was asked for (contract §4). It decides what is reported and nothing else: revoked stays revoked.
 fn registered_images(artifacts_dir: &Path) -> BTreeSet<String> {
-    let read = keys::read(&artifacts_dir.join(LOADER_STATUS_FILE), MOST_STATUS_BYTES);
-    let status = read.map(|bytes| LoaderStatus::parse(&bytes)).unwrap_or_default();
-    let images = status.features.into_iter().filter(|feature| feature.is_image);
+    let status = LoaderStatus::read(artifacts_dir).unwrap_or_default();
+    let images = status.features.into_iter().filter(LoaderFeature::is_image);
     images.map(|feature| feature.feature_id).collect()
 }
 

@@ -1,5 +1,13 @@
 //! A loader at work on a tree of its own, fed by hand, with a transport that copies from directories.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test that meets the unexpected is to fail, and it makes its own files"
+)]
 
 pub(crate) mod archive;
 pub(crate) mod program;
