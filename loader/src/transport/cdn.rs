@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use pilar_artifact::digest::Integrity;
 use pilar_artifact::index::IndexEntry;
 use pilar_artifact::json::parse_object;
 use pilar_artifact::verify::{self, Context, Failure, ReadArtifact, ReadError};
@@ -106,12 +105,12 @@ impl Cdn<'_> {
         };
         for entry in index.versions.iter().filter(is_missing) {
             let manifest = self.manifest(entry).await?;
-            let named = |(name, integrity): (&FileName, &Integrity)| {
-                let path = format!("{}/{name}", entry.version);
-                Ok(Named { url: self.url(&path)?, path, digest: integrity.0 })
-            };
-            let named: Vec<Named> =
-                manifest.integrity.iter().map(named).collect::<Result<_, FetchError>>()?;
+            // A list, because a stream over borrowed names is not `Send` (rust-lang/rust#102211).
+            let named: Vec<Named> = manifest
+                .integrity
+                .iter()
+                .map(|(name, integrity)| self.named(&entry.version, name, integrity.0))
+                .collect::<Result<_, _>>()?;
             let at_once = self.access.http.limits.parallel_files.max(1);
             stream::iter(named)
                 .map(|named| self.file(named))
@@ -120,6 +119,16 @@ impl Cdn<'_> {
                 .await?;
         }
         Ok(())
+    }
+
+    fn named(
+        &self,
+        version: &Version,
+        name: &FileName,
+        digest: Sha256Digest,
+    ) -> Result<Named, FetchError> {
+        let path = format!("{version}/{name}");
+        Ok(Named { url: self.url(&path)?, path, digest })
     }
 
     /// The manifest that the entry names. Its signature is checked with the files, by the placing side; that it is

@@ -1,0 +1,135 @@
+//! A network that fails as it is told to, once for each connection, and then no more.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What happens to a connection. Bytes are those that come from the server.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// Nothing.
+    None,
+    /// Every piece comes late.
+    Late(Duration),
+    /// It is closed after so many bytes.
+    CutAfter(usize),
+    /// Nothing comes any more after so many bytes, and it stays open.
+    StallAfter(usize),
+    /// The byte at this place is another one.
+    Corrupt(usize),
+    /// The first request is answered with this, and the server never hears of it.
+    Answer(&'static str),
+}
+
+/// A proxy, which stops when this is dropped.
+pub(crate) struct Proxy {
+    pub(crate) address: String,
+    waiting: Arc<Mutex<VecDeque<Fault>>>,
+    struck: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub(crate) async fn before(server: &str, faults: impl IntoIterator<Item = Fault>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let waiting = Arc::new(Mutex::new(faults.into_iter().collect::<VecDeque<_>>()));
+        let struck = Arc::new(AtomicUsize::new(0));
+        let (next, counted, server) =
+            (Arc::clone(&waiting), Arc::clone(&struck), server.to_owned());
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let fault = next.lock().unwrap().pop_front().unwrap_or(Fault::None);
+                let (counted, server) = (Arc::clone(&counted), server.clone());
+                tokio::spawn(async move {
+                    // That either side goes away is what this is about.
+                    let _ = carry(client, &server, fault, &counted).await;
+                });
+            }
+        });
+        Self { address, waiting, struck, task }
+    }
+
+    /// How many connections failed as they were told to.
+    pub(crate) fn struck(&self) -> usize {
+        self.struck.load(Ordering::SeqCst)
+    }
+
+    /// The next connections fail like this.
+    pub(crate) fn strike(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.waiting.lock().unwrap().extend(faults);
+    }
+
+    /// No connection fails any more.
+    pub(crate) fn clear(&self) {
+        self.waiting.lock().unwrap().clear();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn carry(
+    mut client: TcpStream,
+    server: &str,
+    fault: Fault,
+    struck: &AtomicUsize,
+) -> std::io::Result<()> {
+    if let Fault::Answer(answer) = fault {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await?);
+        }
+        struck.fetch_add(1, Ordering::SeqCst);
+        client.write_all(answer.as_bytes()).await?;
+        return client.shutdown().await;
+    }
+    let upstream = TcpStream::connect(server).await?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = upstream.into_split();
+    let up = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    let mut piece = vec![0; 8192];
+    let mut count = 0;
+    loop {
+        let read = from_server.read(&mut piece).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        let (before, after) = (count, count + read);
+        count = after;
+        match fault {
+            Fault::Late(pause) => {
+                if before == 0 {
+                    struck.fetch_add(1, Ordering::SeqCst);
+                }
+                tokio::time::sleep(pause).await;
+            }
+            Fault::Corrupt(at) if (before..after).contains(&at) => {
+                struck.fetch_add(1, Ordering::SeqCst);
+                piece[at - before] ^= 0xff;
+            }
+            Fault::CutAfter(at) if after > at => {
+                struck.fetch_add(1, Ordering::SeqCst);
+                to_client.write_all(&piece[..at - before]).await?;
+                up.abort();
+                return Ok(());
+            }
+            Fault::StallAfter(at) if after > at => {
+                struck.fetch_add(1, Ordering::SeqCst);
+                to_client.write_all(&piece[..at - before]).await?;
+                let _ = up.await;
+                return Ok(());
+            }
+            _ => {}
+        }
+        to_client.write_all(&piece[..read]).await?;
+    }
+}
