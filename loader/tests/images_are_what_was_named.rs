@@ -99,9 +99,7 @@ async fn what_is_no_artifact_is_refused() {
         "text/html",
     ] {
         let layers = [Blob::new(media_type, b"{}".to_vec())];
-        let mut manifest = image::manifest(&layers);
-        manifest["layers"][0]["urls"] = json!(["https://elsewhere.example/layer"]);
-        refused(&layers, &manifest, "layer-media-type").await;
+        refused(&layers, &image::manifest(&layers), "layer-media-type").await;
     }
     let foreign = Archive::new().file("artifacts/labor/releases.json", b"{}").end();
     let layers = [layer(), Blob::layer(&foreign, Compression::Gzip)];
@@ -110,9 +108,6 @@ async fn what_is_no_artifact_is_refused() {
     let layers = [Blob::layer(&distribution, Compression::Gzip), layer()];
     refused(&layers, &image::manifest(&layers), "entry-outside").await;
     let layers = [layer()];
-    let mut both = image::manifest(&layers);
-    both["manifests"] = json!([]);
-    refused(&layers, &both, "manifest-schema").await;
     let mut short = image::manifest(&layers);
     short["layers"][0]["size"] = json!(layers[0].bytes.len() - 1);
     let digest = image::push_as(&registry, REPOSITORY, &layers, &short).await;

@@ -53,7 +53,7 @@ pub(crate) fn limits() -> Limits {
 pub(crate) struct Place {
     pub(crate) transports: Transports,
     keys: TrustedKeys,
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     count: AtomicU32,
 }
 
@@ -62,6 +62,8 @@ pub(crate) struct Brought {
     pub(crate) result: Result<Fetched, FetchError>,
     pub(crate) incoming: Arc<Incoming>,
     keys: TrustedKeys,
+    // The last one: it takes the directory away.
+    _dir: Arc<tempfile::TempDir>,
 }
 
 impl Place {
@@ -72,8 +74,8 @@ impl Place {
     pub(crate) fn with(options: Options, limits: Limits) -> Self {
         let transports = Transports::new(options, limits, || 0.5).unwrap();
         let keys = Tree::new().trusted_keys();
-        let keys = TrustedKeys::from_json(keys.as_bytes(), &limits.artifact).unwrap();
-        let dir = tempfile::tempdir().unwrap();
+        let keys = TrustedKeys::from_json(keys.as_bytes(), &Default::default()).unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         Self { transports, keys, dir, count: AtomicU32::new(0) }
     }
 
@@ -101,7 +103,7 @@ impl Place {
         let into = &incoming;
         let wanted = Wanted { registration: &registration, present, validator, trust, into };
         let result = self.transports.fetch(&wanted).await;
-        Brought { result, incoming, keys: self.keys.clone() }
+        Brought { result, incoming, keys: self.keys.clone(), _dir: Arc::clone(&self.dir) }
     }
 }
 

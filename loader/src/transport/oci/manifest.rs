@@ -183,6 +183,30 @@ mod tests {
     }
 
     #[test]
+    fn a_document_is_an_image_or_an_index_and_never_both() {
+        let url: Url = "https://r.example/v2/lab/manifests/x".parse().unwrap();
+        let parse = |text: &str| Document::parse(text.as_bytes(), &url, 1000);
+        assert!(
+            matches!(parse(r#"{"layers":[]}"#), Ok(Document::Image(layers)) if layers.is_empty())
+        );
+        assert!(matches!(parse(r#"{"manifests":[]}"#), Ok(Document::Index(_))));
+        let layer = |digest| {
+            let media_type = "application/vnd.oci.image.layer.v1.tar";
+            format!(r#"{{"layers":[{{"mediaType":"{media_type}","size":1,"digest":"{digest}"}}]}}"#)
+        };
+        for (text, code) in [
+            (r#"{"layers":[],"manifests":[]}"#.to_owned(), "manifest-schema"),
+            (r#"{"schemaVersion":1,"fsLayers":[]}"#.to_owned(), "manifest-schema"),
+            (r#"{"layers":[{"size":1}]}"#.to_owned(), "manifest-schema"),
+            (r#"{"layers":[],"layers":[]}"#.to_owned(), "json-duplicate-key"),
+            (layer("sha512:00"), "manifest-schema"),
+            (layer("sha256:../../../x"), "manifest-schema"),
+        ] {
+            assert_eq!(parse(&text).unwrap_err().code(), code, "{text}");
+        }
+    }
+
+    #[test]
     fn the_image_of_this_machine_or_the_only_one() {
         let (amd, arm) = (image("linux", "amd64"), image("linux", "arm64"));
         let attested = || image("unknown", "unknown");

@@ -1,0 +1,231 @@
+//! Of a CDN comes what its signed index names, each byte held against the digest it was named by, and nothing that
+//! is there already.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and writes files of its own"
+)]
+
+mod network;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use network::proxy::{Fault, Proxy};
+use network::{FEATURE, Place, limits, plain, released};
+use pilar_artifact::Sha256Digest;
+use pilar_artifact::operations::Operation;
+use pilar_loader::registration::Origin;
+use pilar_loader::transport::Limits;
+use serde_json::json;
+
+/// A directory behind HTTP.
+struct Cdn {
+    address: String,
+    asked: Arc<Mutex<Vec<String>>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Shelf {
+    root: PathBuf,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Cdn {
+    async fn of(root: PathBuf) -> Self {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let shelf = Shelf { root, asked: Arc::clone(&asked) };
+        let router = Router::new().fallback(answer).with_state(shelf);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, asked, task }
+    }
+
+    /// What was asked for since the last time.
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+impl Drop for Cdn {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(State(shelf): State<Shelf>, request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches('/').to_owned();
+    let header = |name: &str| request.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
+    let (known, range) = (header("if-none-match"), header("range"));
+    shelf.asked.lock().unwrap().push(path.clone());
+    let Ok(bytes) = std::fs::read(shelf.root.join(&path)) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let etag = format!("\"{}\"", Sha256Digest::of(&bytes));
+    let mut headers = HeaderMap::new();
+    headers.insert("etag", etag.parse().unwrap());
+    if known == Some(etag) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    match range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()) {
+        Some(from) if from < bytes.len() => {
+            let shown = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
+            headers.insert("content-range", shown.parse().unwrap());
+            (StatusCode::PARTIAL_CONTENT, headers, bytes[from..].to_vec()).into_response()
+        }
+        Some(_) => StatusCode::RANGE_NOT_SATISFIABLE.into_response(),
+        None => (headers, bytes).into_response(),
+    }
+}
+
+fn at(address: &str) -> Origin {
+    Origin::Cdn(format!("http://{address}/{FEATURE}/").parse().unwrap())
+}
+
+#[tokio::test]
+async fn everything_comes_once_and_then_only_what_is_new() {
+    let tree = released(&["1.0.0"]);
+    let cdn = Cdn::of(tree.artifacts()).await;
+    let place = Place::plain(&[&cdn.address]);
+    let origin = at(&cdn.address);
+    let brought = place.fetch(&origin).await;
+    let first = brought.whole();
+    assert!(first.changed && first.validator.is_some());
+    let mut asked = cdn.asked();
+    asked.sort();
+    let named = ["chunk.js", "entry.js", "manifest.json", "noise.bin", "style.css"];
+    let mut expected: Vec<_> = named.map(|name| format!("{FEATURE}/1.0.0/{name}")).to_vec();
+    expected.push(format!("{FEATURE}/releases.json"));
+    assert_eq!(asked, expected);
+    let manifest = std::fs::read(tree.path("lab/1.0.0/manifest.json")).unwrap();
+    let present = BTreeMap::from([("1.0.0".parse().unwrap(), Sha256Digest::of(&manifest))]);
+    let validator = first.validator.clone();
+    let brought = place.fetch_what_is_new(&origin, &present, validator.as_deref()).await;
+    let again = brought.result.as_ref().unwrap();
+    assert!(!again.changed && again.validator == validator && again.transferred == 0);
+    assert_eq!(cdn.asked(), [format!("{FEATURE}/releases.json")]);
+    assert!(!brought.has("releases.json"));
+    tree.publish(&network::tree::Version::facet(FEATURE, "1.1.0"));
+    let brought = place.fetch_what_is_new(&origin, &present, validator.as_deref()).await;
+    assert!(brought.result.as_ref().unwrap().changed);
+    assert!(brought.has("1.1.0/manifest.json") && !brought.has("1.0.0/manifest.json"));
+    assert!(!cdn.asked().iter().any(|path| path.contains("1.0.0")));
+    let reason = "it loses results".to_owned();
+    let version = "1.0.0".parse().unwrap();
+    tree.apply(FEATURE, &Operation::Revoke { version, reason, even_if_nothing_serves: false });
+    let brought = place.fetch(&origin).await;
+    assert!(brought.result.is_ok());
+    assert!(!cdn.asked().iter().any(|path| path.contains("1.0.0")), "it never serves");
+}
+
+#[tokio::test]
+async fn the_network_fails_and_the_files_arrive() {
+    let tree = released(&["1.0.0", "1.1.0"]);
+    let cdn = Cdn::of(tree.artifacts()).await;
+    let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let proxy = Proxy::before(&cdn.address, []).await;
+    for faults in [
+        vec![Fault::CutAfter(10)],
+        vec![Fault::CutAfter(1_500), Fault::Answer(busy)],
+        vec![Fault::Answer(busy), Fault::CutAfter(100_000), Fault::CutAfter(100_000)],
+        vec![Fault::CutAfter(2_500), Fault::StallAfter(3_000)],
+    ] {
+        let (before, struck) = (proxy.struck(), faults.len());
+        proxy.strike(faults);
+        let place = one_by_one(&proxy);
+        let brought = place.fetch(&at(&proxy.address)).await;
+        assert_eq!(brought.whole().retries as usize, struck);
+        assert_eq!(proxy.struck(), before + struck);
+    }
+    proxy.strike([Fault::Corrupt(100_000)]);
+    let place = one_by_one(&proxy);
+    assert!(place.fetch(&at(&proxy.address)).await.refused("digest-mismatch").may_pass());
+    place.fetch(&at(&proxy.address)).await.whole();
+}
+
+/// On one connection, so that it is known what a fault strikes.
+fn one_by_one(proxy: &Proxy) -> Place {
+    let limits = Limits { parallel_files: 1, idle: Duration::from_millis(500), ..limits() };
+    Place::with(plain(&[&proxy.address]), limits)
+}
+
+#[tokio::test]
+async fn what_the_index_does_not_vouch_for_is_refused() {
+    let tree = released(&["1.0.0"]);
+    let cdn = Cdn::of(tree.artifacts()).await;
+    let origin = at(&cdn.address);
+    let place = Place::plain(&[&cdn.address]);
+    let noise = tree.path("lab/1.0.0/noise.bin");
+    let whole = std::fs::read(&noise).unwrap();
+    for other in [&whole[1..], b"".as_slice(), b"<html>"] {
+        std::fs::write(&noise, other).unwrap();
+        assert!(place.fetch(&origin).await.refused("digest-mismatch").may_pass());
+    }
+    std::fs::remove_file(&noise).unwrap();
+    place.fetch(&origin).await.refused("not-found");
+    std::fs::write(&noise, &whole).unwrap();
+    place.fetch(&origin).await.whole();
+    let manifest = tree.path("lab/1.0.0/manifest.json");
+    let signed = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, [signed.as_slice(), b"\n"].concat()).unwrap();
+    place.fetch(&origin).await.refused("digest-mismatch");
+    std::fs::write(&manifest, &signed).unwrap();
+    cdn.asked();
+    let stranger = network::tree::signing_key(network::tree::STRANGER);
+    tree.edit_index(FEATURE, &stranger, |index| {
+        index.insert("activeVersion".into(), json!("1.0.0"));
+    });
+    place.fetch(&origin).await.refused("key-unknown");
+    assert_eq!(cdn.asked(), [format!("{FEATURE}/releases.json")], "nothing more is asked for");
+}
+
+#[tokio::test]
+async fn a_cdn_keeps_within_the_limits() {
+    let tree = released(&["1.0.0"]);
+    let cdn = Cdn::of(tree.artifacts()).await;
+    let artifact =
+        |limits: pilar_artifact::Limits| Limits { artifact: limits, ..network::limits() };
+    let usual = pilar_artifact::Limits::default();
+    for limits in [
+        artifact(pilar_artifact::Limits { file_bytes: 100_000, ..usual }),
+        artifact(pilar_artifact::Limits { json_bytes: 100, ..usual }),
+        Limits { compressed_bytes: 100_000, ..limits() },
+    ] {
+        let place = Place::with(plain(&[&cdn.address]), limits);
+        assert!(!place.fetch(&at(&cdn.address)).await.refused("too-large").may_pass());
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_stays_with_the_server() {
+    let tree = released(&["1.0.0"]);
+    let cdn = Cdn::of(tree.artifacts()).await;
+    let proxy = Proxy::before(&cdn.address, []).await;
+    let lead = |to: String| -> Fault {
+        let head = "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nconnection: close\r\nlocation: ";
+        Fault::Answer(format!("{head}{to}\r\n\r\n").leak())
+    };
+    let fetch = async || {
+        let place = Place::plain(&[&proxy.address, &cdn.address]);
+        place.fetch(&at(&proxy.address)).await
+    };
+    proxy.strike([lead("/lab/releases.json".into())]);
+    fetch().await.whole();
+    for to in [format!("http://{}/lab/releases.json", cdn.address), "https://127.0.0.1/x".into()] {
+        proxy.strike([lead(to)]);
+        assert!(!fetch().await.refused("redirect-refused").may_pass());
+    }
+    proxy.strike(std::iter::repeat_n(lead("/lab/releases.json".into()), 6));
+    fetch().await.refused("redirect-refused");
+}
