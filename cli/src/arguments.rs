@@ -7,7 +7,7 @@ use pilar_artifact::FeatureId;
 use pilar_artifact::operations::{Attribution, Channel};
 
 use crate::environment::Environment;
-use crate::{build, dev, doctor, inspect, keys, lint, publish, release, validate};
+use crate::{build, dev, doctor, image, inspect, keys, lint, publish, release, validate};
 
 /// Builds, signs, publishes, releases, inspects and checks features, and examines hosts.
 #[derive(Debug, Parser)]
@@ -34,6 +34,7 @@ Variables:
                                           the private key (PKCS#8 PEM) and its id
   FEATURE_TRUST_PUBLIC_KEYS_PATH, FEATURE_TRUST_PUBLIC_KEYS_JSON
                                           the public keys that count
+  DOCKER_CONFIG                           the directory of `docker login` [~/.docker]
   SOURCE_DATE_EPOCH                       the build time, for repeatable builds
   NO_COLOR                                no colour
 
@@ -48,6 +49,9 @@ pub(crate) enum Command {
     Build(build::BuildArguments),
     /// Put built features into an artifacts directory.
     Publish(publish::PublishArguments),
+    /// Carry features to registries as images.
+    #[command(subcommand)]
+    Image(image::ImageCommand),
     /// Change which version serves.
     #[command(subcommand)]
     Release(release::ReleaseCommand),

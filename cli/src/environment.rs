@@ -29,6 +29,8 @@ pub(crate) struct Environment {
     source_date_epoch: Option<String>,
     /// The variables of a host, where this environment is that of one.
     pub(crate) host: Settings,
+    /// `DOCKER_CONFIG`, or `.docker` in `HOME`: where `docker login` keeps what lets in to registries.
+    pub(crate) docker_config: Option<PathBuf>,
     /// `PATH`
     pub(crate) search_path: Option<OsString>,
     /// Clock, randomness, and where this program is.
@@ -78,6 +80,8 @@ impl Environment {
             trusted_keys_path: path("FEATURE_TRUST_PUBLIC_KEYS_PATH"),
             source_date_epoch: text("SOURCE_DATE_EPOCH"),
             host,
+            docker_config: path("DOCKER_CONFIG")
+                .or_else(|| path("HOME").map(|home| home.join(".docker"))),
             search_path: lookup("PATH"),
             machine,
         }

@@ -1,12 +1,13 @@
-//! Asking a host or a CDN, within limits on time and size.
+//! Asking a host, a CDN or a registry, within limits on time and size.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use pilar_artifact::verify::{ReadArtifact, ReadError};
+use ureq::http::{HeaderMap, Response};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Error};
+use ureq::{Agent, Body, Error, RequestBuilder};
 
 use crate::documents::unreadable;
 use crate::problem::Problem;
@@ -14,6 +15,8 @@ use crate::problem::Problem;
 /// How long one file may take, a connection included.
 const WHOLE: Duration = Duration::from_secs(60);
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long one request to a registry may take, a layer of 256 MiB included.
+const UPLOAD: Duration = Duration::from_secs(15 * 60);
 /// What stays as it is in a path: the unreserved characters of RFC 3986 §2.3, what parts segments, and what build
 /// metadata of a version starts with.
 const KEPT: &AsciiSet =
@@ -31,9 +34,29 @@ pub(crate) struct Client {
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
-    /// The `date` header, which every host sends.
-    pub(crate) date: Option<String>,
-    location: Option<String>,
+    headers: HeaderMap,
+}
+
+impl Reply {
+    /// A header, where it is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// What is sent to a registry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sent<'a> {
+    /// Whether it is there.
+    Head,
+    /// With these fields in the query.
+    Get(&'a [(&'a str, &'a str)]),
+    /// These bytes, to begin something.
+    Post(&'a [u8]),
+    /// These fields, to be given a token for.
+    Form(&'a [(&'a str, &'a str)]),
+    /// These bytes, to be kept.
+    Put { bytes: &'a [u8], content_type: &'a str },
 }
 
 impl Client {
@@ -57,29 +80,40 @@ impl Client {
 
     /// Reads at most `limit` bytes of what is at `url`, whatever its status.
     pub(crate) fn get(&self, url: &str, limit: u64) -> Result<Reply, ReadError> {
-        let failed = |error: Error| match error {
-            Error::BodyExceedsLimit(_) => ReadError::TooLarge { limit },
-            error => ReadError::Failed { message: format!("{url} cannot be asked: {error}") },
+        taken(self.agent.get(url).call(), url, limit)
+    }
+
+    /// Sends something to a registry, and reads at most `limit` bytes of what it answers.
+    pub(crate) fn send(
+        &self,
+        url: &str,
+        sent: &Sent<'_>,
+        authorization: Option<&str>,
+        limit: u64,
+    ) -> Result<Reply, Problem> {
+        let answered = match *sent {
+            Sent::Head => dressed(self.agent.head(url), authorization).call(),
+            Sent::Get(fields) => {
+                let asked = self.agent.get(url).query_pairs(fields.iter().copied());
+                dressed(asked, authorization).call()
+            }
+            Sent::Post(bytes) => dressed(self.agent.post(url), authorization).send(bytes),
+            Sent::Form(fields) => {
+                dressed(self.agent.post(url), authorization).send_form(fields.iter().copied())
+            }
+            Sent::Put { bytes, content_type } => {
+                let put = self.agent.put(url).content_type(content_type);
+                dressed(put, authorization).send(bytes)
+            }
         };
-        let mut response = self.agent.get(url).call().map_err(failed)?;
-        let header = |name: &str| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let (date, location) = (header("date"), header("location"));
-        let status = response.status().as_u16();
-        // One byte more than allowed, so that a body of just the limit is not taken for a longer one.
-        let body = response.body_mut().with_config().limit(limit.saturating_add(1)).read_to_vec();
-        let body = body.map_err(failed)?;
-        if body.len() as u64 > limit {
-            return Err(ReadError::TooLarge { limit });
-        }
-        Ok(Reply { status, body, date, location })
+        let shown = url.split('?').next().unwrap_or_default();
+        taken(answered, shown, limit).map_err(|error| unreachable(&error, shown))
     }
 
     /// The file at `url`; what is not there is [`ReadError::Missing`].
     pub(crate) fn file(&self, url: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
         let reply = self.get(url, limit)?;
-        match (reply.status, reply.location) {
+        match (reply.status, reply.header("location")) {
             (200, _) => Ok(reply.body),
             (404 | 410, _) => Err(ReadError::Missing),
             (status, Some(place)) => Err(ReadError::Failed {
@@ -88,6 +122,35 @@ impl Client {
             (status, None) => Err(ReadError::Failed { message: format!("{url} answers {status}") }),
         }
     }
+}
+
+/// With what lets in, and with the time that a large file takes.
+fn dressed<B>(builder: RequestBuilder<B>, authorization: Option<&str>) -> RequestBuilder<B> {
+    let builder = builder.config().timeout_global(Some(UPLOAD)).build();
+    match authorization {
+        Some(authorization) => builder.header("authorization", authorization),
+        None => builder,
+    }
+}
+
+fn taken(
+    answered: Result<Response<Body>, Error>,
+    url: &str,
+    limit: u64,
+) -> Result<Reply, ReadError> {
+    let failed = |error: Error| match error {
+        Error::BodyExceedsLimit(_) => ReadError::TooLarge { limit },
+        error => ReadError::Failed { message: format!("{url} cannot be asked: {error}") },
+    };
+    let mut response = answered.map_err(failed)?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    // One byte more than allowed, so that a body of just the limit is not taken for a longer one.
+    let body = response.body_mut().with_config().limit(limit.saturating_add(1)).read_to_vec();
+    let body = body.map_err(failed)?;
+    if body.len() as u64 > limit {
+        return Err(ReadError::TooLarge { limit });
+    }
+    Ok(Reply { status, body, headers })
 }
 
 /// Why nothing came from `url`.

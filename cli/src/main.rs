@@ -8,6 +8,7 @@ mod documents;
 mod environment;
 mod finding;
 mod http;
+mod image;
 mod inspect;
 mod keyring;
 mod keys;
@@ -57,6 +58,7 @@ fn run(command: &Command, environment: &Environment, ui: &Ui) -> Result<Outcome,
         Command::Keys(command) => keys::run(command, environment, ui),
         Command::Build(arguments) => build::run(arguments, environment, ui),
         Command::Publish(arguments) => publish::run(arguments, environment, ui),
+        Command::Image(command) => image::run(command, environment, ui),
         Command::Release(command) => release::run(command, environment, ui),
         Command::Inspect(arguments) => inspect::run(arguments, environment, ui),
         Command::Lint(command) => lint::run(command, environment, ui),

@@ -60,7 +60,7 @@ fn ready(client: &Client, url: &str) -> Finding {
 /// Which of two clocks is wrong cannot be told from here, only that one is.
 fn clock(reply: &Reply, environment: &Environment) -> Finding {
     let parser = DateTimeParser::new();
-    let theirs = reply.date.as_deref().and_then(|date| parser.parse_timestamp(date).ok());
+    let theirs = reply.header("date").and_then(|date| parser.parse_timestamp(date).ok());
     let Some(theirs) = theirs else {
         return Finding::skipped("host-clock", "the answer has no date");
     };
