@@ -180,7 +180,7 @@ mod tests {
     fn entries_are_read_in_every_form() {
         let password = Credential::Password("user".into(), Secret("pass:word".into()));
         let auth = json!({ "auths": { "r.io": { "auth": "dXNlcjpwYXNzOndvcmQ=" } } });
-        assert_eq!(found(auth, "r.io/x"), [password.clone()]);
+        assert_eq!(found(auth, "r.io/x"), std::slice::from_ref(&password));
         let plain = json!({ "auths": { "r.io": { "username": "user", "password": "pass:word" } } });
         assert_eq!(found(plain, "r.io/x"), [password]);
         let token = json!({ "auths": { "r.io": { "auth": "dXNlcjo=", "identitytoken": "t" } } });
