@@ -8,13 +8,14 @@
     reason = "a test fails by panicking"
 )]
 
-mod common;
+#[path = "common/archive.rs"]
+mod archive;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::archive::{Archive, gzip, layer, pax_records, zstd};
+use archive::{Archive, gzip, layer, pax_records, zstd};
 use pilar_artifact::FeatureId;
 use pilar_artifact::verify::ReadArtifact as _;
 use pilar_loader::transport::Limits;
@@ -92,7 +93,7 @@ fn plain(bytes: Vec<u8>) -> (Vec<u8>, Layer) {
 fn code(archive: Vec<u8>) -> &'static str {
     let tree = Tree::new();
     let refusal = tree.take(&[plain(archive)]).expect_err("it is refused");
-    let staging = "artifacts/.staging/incoming-lab-test/";
+    let staging = "artifacts/.staging/.incoming-lab-test/";
     for file in tree.files() {
         assert!(file.starts_with(staging), "{file} lies outside of the staging directory");
     }
@@ -134,10 +135,10 @@ fn an_artifact_arrives_however_it_is_compressed() {
         .file("artifacts/lab/1.0.0/manifest.json", b"{\"id\":\"lab\"}")
         .end();
     let gzipped = gzip(&archive);
-    let halves = [gzip(&archive[..700]), gzip(&archive[700..])].concat();
     let zipped = zstd(&archive);
+    let halves = [gzip(&archive[..700]), gzip(&archive[700..])].concat();
     for (bytes, compression) in [
-        (archive.clone(), Compression::None),
+        (archive, Compression::None),
         (gzipped, Compression::Gzip),
         (halves, Compression::Gzip),
         (zipped, Compression::Zstd),
