@@ -32,14 +32,16 @@ impl Certificates {
         admin.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let (admin, admin_key) = sign(&admin, &issuer);
 
+        let accounts = KeyPair::generate().unwrap();
         Self(vec![
             ("ca.crt", authority),
             ("server.crt", server),
             ("server.key", server_key),
             ("admin.crt", admin),
             ("admin.key", admin_key),
-            // It signs the tokens of service accounts.
-            ("accounts.key", KeyPair::generate().unwrap().serialize_pem()),
+            // They sign and prove the tokens of service accounts.
+            ("accounts.key", accounts.serialize_pem()),
+            ("accounts.pub", accounts.public_key_pem()),
         ])
     }
 

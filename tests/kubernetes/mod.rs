@@ -25,7 +25,7 @@ pub(crate) use line::Line;
 pub(crate) use objects::Account;
 
 /// How long anything may take before a test gives up on it. No test succeeds or fails by time otherwise.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A cluster with its data. It ends with the test.
 pub(crate) struct Cluster {
@@ -104,7 +104,7 @@ impl Cluster {
         let etcd = format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port);
         let port = format!("--secure-port={}", self.port);
         let file = |flag: &str, name: &str| format!("--{flag}={}", self.path(name));
-        let api = Server::start(
+        let mut api = Server::start(
             "kube-apiserver",
             &self.room.path().join("kube-apiserver.log"),
             &[
@@ -120,19 +120,20 @@ impl Cluster {
                 &file("tls-cert-file", "server.crt"),
                 &file("tls-private-key-file", "server.key"),
                 "--service-account-issuer=https://kubernetes.default.svc",
-                &file("service-account-key-file", "accounts.key"),
+                &file("service-account-key-file", "accounts.pub"),
                 &file("service-account-signing-key-file", "accounts.key"),
                 // Tests say when.
                 "--etcd-compaction-interval=0",
             ],
         );
-        self.api = Some(api);
         let admin = self.admin();
         let ready = async || {
+            api.assert_running();
             let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
             admin.request_text(request).await.is_ok_and(|text| text == "ok").then_some(())
         };
         wait_for("the API server serves", ready).await;
+        self.api = Some(api);
         let api: Api<Namespace> = Api::all(admin);
         wait_for("the namespace \"default\" is there", async || api.get("default").await.ok())
             .await;
@@ -157,7 +158,7 @@ impl Cluster {
 
     /// Makes the cluster one that has lived: its store counts higher than that of one that has just begun.
     pub(crate) async fn age(&self) {
-        for _ in 0..2000 {
+        for _ in 0..500 {
             self.etcd("kv/put", &json!({ "key": "YWdl" })).await;
         }
     }

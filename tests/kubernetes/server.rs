@@ -1,6 +1,6 @@
 //! A server of another project, as a process.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// It is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
+    log: PathBuf,
 }
 
 impl Server {
     /// Starts `name` from the directory that `KUBEBUILDER_ASSETS` names.
-    pub(crate) fn start(name: &str, log: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(name: &str, path: &Path, arguments: &[&str]) -> Self {
         let assets = std::env::var_os("KUBEBUILDER_ASSETS").unwrap_or_else(|| {
             panic!("KUBEBUILDER_ASSETS must name the directory of {name}; `cargo xtask test` builds one")
         });
-        let log = File::options().create(true).append(true).open(log).unwrap();
+        let log = File::options().create(true).append(true).open(path).unwrap();
         // What ends a test from outside ends its servers.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
@@ -28,7 +29,14 @@ impl Server {
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("setpriv {name}: {error}"));
-        Self { child }
+        Self { child, log: path.to_owned() }
+    }
+
+    /// Fails with its last words if it has ended.
+    pub(crate) fn assert_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("{status}: {}", fs::read_to_string(&self.log).unwrap());
+        }
     }
 }
 

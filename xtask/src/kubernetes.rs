@@ -133,11 +133,12 @@ fn version(workspace: &Workspace) -> Result<String, Failure> {
     requirement(workspace, "k8s.io/kubernetes v").map(|version| format!("v{version}"))
 }
 
-/// The rest of the line of the module's `go.mod` that begins with `words`.
+/// The word that follows `words` at the start of a line of the module's `go.mod`.
 fn requirement(workspace: &Workspace, words: &str) -> Result<String, Failure> {
     let path = workspace.root.join(MODULE).join("go.mod");
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let found = text.lines().find_map(|line| line.trim().strip_prefix(words));
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(words));
+    let found = line.and_then(|line| line.split_whitespace().next());
     found.map(str::to_owned).ok_or_else(|| format!("{}: no line \"{words}…\"", path.display()))
 }
 

@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
-use kube::client::ClientBuilder;
+use kube::client::{ClientBuilder, DynBody};
 use kube::runtime::utils::Backoff as _;
 use kube::runtime::watcher::{self, DefaultBackoff, Event, watcher};
 use kube::{Api, Client, Config};
@@ -188,7 +188,7 @@ impl Follower<'_> {
             if is_answer {
                 board.heard(&namespace);
             }
-            response.map(|body: Box<kube::client::DynBody>| {
+            response.map(|body: Box<DynBody>| {
                 body.map_frame(move |frame| {
                     if is_answer {
                         board.heard(&namespace);
