@@ -20,7 +20,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
 
-use following::{Following, LONG, SHORT};
+use following::{Following, LONG, RELISTING, SHORT};
 use kubernetes::{Cluster, Line, wait_for};
 
 /// The data of a registration of `feature` at the image whose digest consists of this digit.
@@ -174,6 +174,30 @@ async fn what_a_wiped_cluster_forgot_is_kept_until_it_is_there_again() {
 }
 
 #[tokio::test]
+async fn a_restored_backup_goes_unnoticed_by_the_watch_and_not_by_the_next_list() {
+    let mut cluster = Cluster::start().await;
+    cluster.create_namespace("team-a").await;
+    let account = cluster.loader_account("team-a").await;
+    cluster.grant(&account, "team-a").await;
+    cluster.register("team-a", "notes", image("notes", '1')).await;
+    cluster.back_up().await;
+    cluster.age().await;
+    cluster.register("team-a", "visits", image("visits", '1')).await;
+    let line = Line::to(cluster.port).await;
+    let seen = Following::start(&cluster, &account, line.port, &[], RELISTING).await;
+    seen.until("the first list", "notes=1 @team-a/notes, visits=1 @team-a/visits").await;
+
+    line.silence();
+    cluster.restore().await;
+    line.mend();
+    // The watch goes on from a number that the store is yet to reach, and says nothing of this.
+    cluster.change("team-a", "notes", image("notes", '2')).await;
+    let forgotten = "registration-forgotten @team-a/visits visits";
+    seen.until("the next list", &format!("notes=2 @team-a/notes; {forgotten}")).await;
+    seen.until_trouble(None).await;
+}
+
+#[tokio::test]
 async fn rights_that_are_taken_away_take_nothing_else_away() {
     let cluster = Cluster::start().await;
     for namespace in ["team-a", "team-b"] {
@@ -224,12 +248,11 @@ async fn a_deleted_namespace_takes_its_registrations_along() {
 
     cluster.delete_namespace("team-b").await;
     seen.until("a namespace less", "notes=1 @team-a/notes").await;
-    seen.until_trouble(Some("cluster-forbidden")).await;
     cluster.create_namespace("team-b").await;
     cluster.grant(&account, "team-b").await;
     cluster.register("team-b", "visits", image("visits", '2')).await;
     seen.until("it is there again", "notes=1 @team-a/notes, visits=2 @team-b/visits").await;
-    seen.until_trouble(None).await;
+    assert_eq!(seen.trouble(), None);
 }
 
 async fn the_rights_are_no_more_than_needed(cluster: &Cluster, account: &kubernetes::Account) {

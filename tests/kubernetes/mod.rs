@@ -10,6 +10,7 @@ mod server;
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -141,9 +142,25 @@ impl Cluster {
 
     /// Loses everything that the cluster knew, and starts it anew under the same keys.
     pub(crate) async fn wipe(&mut self) {
-        self.kill_api();
-        self.etcd = None;
-        fs::remove_dir_all(self.room.path().join("etcd")).unwrap();
+        self.stop();
+        fs::remove_dir_all(self.path("etcd")).unwrap();
+        self.start_etcd();
+        self.start_api().await;
+    }
+
+    /// Keeps what the cluster knows now for [`Cluster::restore`].
+    pub(crate) async fn back_up(&mut self) {
+        self.stop();
+        self.copy("etcd", "backup");
+        self.start_etcd();
+        self.start_api().await;
+    }
+
+    /// Forgets everything that happened since [`Cluster::back_up`].
+    pub(crate) async fn restore(&mut self) {
+        self.stop();
+        fs::remove_dir_all(self.path("etcd")).unwrap();
+        self.copy("backup", "etcd");
         self.start_etcd();
         self.start_api().await;
     }
@@ -168,6 +185,17 @@ impl Cluster {
         let reply = self.http.post(url).body(question.to_string()).send().await;
         let text = reply.unwrap().error_for_status().unwrap().text().await.unwrap();
         serde_json::from_str(&text).unwrap()
+    }
+
+    fn stop(&mut self) {
+        self.api = None;
+        self.etcd = None;
+    }
+
+    fn copy(&self, from: &str, to: &str) {
+        let (from, to) = (self.path(from), self.path(to));
+        let copied = Command::new("cp").args(["-a", &from, &to]).status().unwrap();
+        assert!(copied.success(), "cp {from} {to}");
     }
 
     fn start_etcd(&mut self) {

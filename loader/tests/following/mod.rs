@@ -15,10 +15,13 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::kubernetes::{Account, Cluster, PATIENCE};
 
-/// Nothing is noticed late while a test prepares it.
-pub(crate) const LONG: Patience = Patience { watch_seconds: 90, relist: Duration::from_secs(600) };
+/// As it ships.
+pub(crate) const LONG: Patience = Patience { watch_seconds: 60, relist: Duration::from_secs(300) };
 /// For what would otherwise be noticed after a minute.
-pub(crate) const SHORT: Patience = Patience { watch_seconds: 2, relist: Duration::from_secs(600) };
+pub(crate) const SHORT: Patience = Patience { watch_seconds: 2, relist: Duration::from_secs(300) };
+/// For what only a new list finds.
+pub(crate) const RELISTING: Patience =
+    Patience { watch_seconds: 10, relist: Duration::from_secs(40) };
 
 /// A source that follows a cluster. It ends with the test.
 pub(crate) struct Following {
