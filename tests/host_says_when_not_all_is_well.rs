@@ -381,7 +381,8 @@ fn what_the_loader_says_is_shown_as_it_stands_and_decides_nothing() {
     let status = json!({
         "updatedAt": "2026-03-02T08:12:40Z",
         "features": { "notes": {
-            "desired": "sha256:bb", "actual": "sha256:aa", "attempts": 3, "lastError": "503",
+            "desired": "sha256:bb", "actual": "sha256:aa", "origin": "image", "attempts": 3,
+            "lastError": { "code": "server-error", "message": "503", "remedy": "wait" },
             "lastAttemptAt": "2026-03-02T08:12:39Z", "ours": "not a word of the contract",
         } },
     });

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use pilar_artifact::Limits;
 use pilar_artifact::json::parse_object;
+use pilar_artifact::loader_status::LoaderError;
 use pilar_artifact::verify::{ReadArtifact as _, ReadError};
 use pilar_store::FeatureDir;
 use serde::{Serialize, Serializer};
@@ -60,7 +61,7 @@ pub struct LoaderFeature {
     pub attempts: u64,
     /// Why it did not succeed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
+    pub last_error: Option<LoaderError>,
     /// When it was last tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_attempt_at: Option<Timestamp>,
@@ -157,12 +158,12 @@ impl LoaderFeature {
     }
 }
 
-/// What went wrong and its code, in one line.
-fn error(fields: &Map<String, Value>) -> Option<String> {
-    let message = text(fields, "message")?;
-    Some(match text(fields, "code") {
-        Some(code) => format!("{message} ({code})"),
-        None => message,
+fn error(fields: &Map<String, Value>) -> Option<LoaderError> {
+    let text = |name| text(fields, name);
+    Some(LoaderError {
+        code: text("code").unwrap_or_default(),
+        message: text("message")?,
+        remedy: text("remedy").unwrap_or_default(),
     })
 }
 
@@ -210,7 +211,7 @@ mod tests {
             "é".repeat(5000)
         );
         let status = LoaderStatus::parse(long.as_bytes());
-        let error = status.feature("a").unwrap().last_error.as_ref().unwrap();
+        let error = &status.feature("a").unwrap().last_error.as_ref().unwrap().message;
         assert_eq!(error.chars().count(), MOST_CHARACTERS);
     }
 }

@@ -236,7 +236,7 @@ fn loader(view: &View<'_>, status: &LoaderStatus) -> Markup {
                     @if let Some(at) = feature.last_attempt_at { (words::moment(at, view.now)) } @else { (none()) }
                     @if feature.attempts > 1 { ", " (words::number(feature.attempts)) " times" }
                 },
-                html! { @if let Some(error) = &feature.last_error { (error) } @else { (none()) } },
+                html! { @if let Some(error) = &feature.last_error { (error.message) " " code { (error.code) } } @else { (none()) } },
             ]
         })
         .collect();

@@ -79,7 +79,8 @@ pub(super) fn reasons(view: &View<'_>, state: &FeatureState) -> Vec<String> {
     }
     let loader = view.loader.as_ref().and_then(|status| status.feature(state.id.as_str()));
     if let Some(loader) = loader.filter(|loader| !loader.has_converged()) {
-        let why = loader.last_error.as_deref().unwrap_or("it is on its way");
+        let error = loader.last_error.as_ref();
+        let why = error.map_or("it is on its way", |error| error.message.as_str());
         reasons.push(format!("The loader has not put what is registered in place: {why}"));
     }
     reasons
