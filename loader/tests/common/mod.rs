@@ -140,7 +140,7 @@ impl Home {
                 longest: Duration::from_millis(100),
             },
             poll: Duration::from_millis(20),
-            verifying: 2,
+            working: 2,
         };
         let machine = Machine { clock: now, chance: || 0.5 };
         let reconciler = Reconciler::new(
