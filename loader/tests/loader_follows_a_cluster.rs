@@ -155,6 +155,9 @@ async fn what_a_wiped_cluster_forgot_is_kept_until_it_is_there_again() {
 
     cluster.wipe().await;
     seen.until_trouble(Some("cluster-unauthorized")).await;
+    let heard = seen.heard();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(seen.heard(), heard, "a refusal counts as heard from");
     assert_eq!(seen.now(), all);
 
     // Its operators bring the rights back first.

@@ -109,6 +109,23 @@ async fn a_registration_that_becomes_malformed_changes_nothing_even_after_a_rest
 }
 
 #[tokio::test]
+async fn what_a_namespace_registered_that_cannot_be_seen_since_a_restart_stays() {
+    let (notes, lab) = (released("notes"), released("lab"));
+    let loader = Home::new().start();
+    let (first, second) = (loader.image(&notes, "notes"), loader.image(&lab, "lab"));
+    loader.say([object("dark/notes", Ok(first.clone())), object("team/lab", Ok(second.clone()))]);
+    loader.in_place(&first).await;
+    loader.in_place(&second).await;
+    let loader = loader.stop().await.start();
+    loader.say_but(&["dark/"], []);
+    loader.gone("lab").await;
+    assert!(loader.index("notes").is_some());
+    // Seen, it is empty.
+    loader.say([]);
+    loader.gone("notes").await;
+}
+
+#[tokio::test]
 async fn of_two_registrations_the_older_holds_and_both_are_named() {
     let (first, second) = (released("notes"), released("notes"));
     let loader = Home::new().start();

@@ -174,8 +174,14 @@ impl Loader {
 
     /// Says that there are these objects, and nothing else.
     pub(crate) fn say(&self, objects: impl IntoIterator<Item = Object>) {
+        self.say_but(&[], objects);
+    }
+
+    /// Says the same, and that nobody has seen the places that start with one of `unseen`.
+    pub(crate) fn say_but(&self, unseen: &[&str], objects: impl IntoIterator<Item = Object>) {
         let reporter = self.reporter.as_ref().expect("nothing else feeds it");
-        reporter.wanted(Desired::of(objects));
+        let unseen = unseen.iter().map(|start| (*start).to_owned()).collect();
+        reporter.wanted(Desired { unseen, ..Desired::of(objects) });
     }
 
     /// An image at a digest that leads to what `tree` has of `feature` now.
