@@ -160,7 +160,7 @@ impl<F: Fetch> Feature<F> {
             registration: &registered.registration,
             present: &present.versions,
             validator: validator.as_deref(),
-            trust: Some(Trust { keys: shared.placer.keys(), now: (shared.machine.clock)() }),
+            trust: Trust { keys: shared.placer.keys(), now: (shared.machine.clock)() },
             into: &incoming,
         };
         let fetched = tokio::select! {

@@ -9,7 +9,7 @@ use pilar_artifact::index::IndexEntry;
 use pilar_artifact::json::parse_object;
 use pilar_artifact::verify::{self, Context, Failure, ReadArtifact, ReadError};
 use pilar_artifact::{
-    FeatureId, FileName, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
+    FileName, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
 };
 use pilar_store::Incoming;
 use reqwest::header::{ETAG, HeaderMap};
@@ -19,7 +19,7 @@ use semver::Version;
 use super::download::{Access, channel};
 use super::file::{self, Written};
 use super::http::{Get, Http, Redirects, Tally, shown};
-use super::{FetchError, Fetched, Wanted};
+use super::{FetchError, Fetched, Trust, Wanted};
 
 /// One file that a manifest names.
 struct Named {
@@ -71,31 +71,26 @@ impl Cdn<'_> {
         let limits = &self.access.http.limits;
         let url = self.url(RELEASES_FILE)?;
         let validator = self.wanted.validator;
-        let get = Get { validator, ..Get::new(url.clone(), Redirects::SameOrigin) };
+        let get = Get { validator, ..Get::new(url, Redirects::SameOrigin) };
         let (status, headers, bytes) =
             self.access.document(&get, limits.artifact.json_bytes).await?;
         if status == StatusCode::NOT_MODIFIED && validator.is_some() {
             return Ok(Releases::Known);
         }
-        let index = Box::new(self.index(&url, &bytes)?);
+        let index = Box::new(self.index(&bytes)?);
         file::write(self.wanted.into, RELEASES_FILE, bytes).await?;
         Ok(Releases::New { index, validator: etag(&headers) })
     }
 
-    /// Steps 1 to 5 of the checks, or all but the signature where there is no key. The host and the placing side
-    /// check again; here it is about what is fetched at all.
-    fn index(&self, url: &Url, bytes: &[u8]) -> Result<ReleaseIndex, FetchError> {
+    /// Steps 1 to 5 of the checks. The host and the placing side check again; here it is about what is fetched at all.
+    fn index(&self, bytes: &[u8]) -> Result<ReleaseIndex, FetchError> {
         let feature = &self.wanted.registration.feature;
         let limits = self.access.http.limits.artifact;
-        if let Some(trust) = self.wanted.trust {
-            let context = Context { keys: trust.keys, now: trust.now, host_version: None, limits };
-            let verified = verify::index(&Alone(bytes), feature, &context);
-            return verified
-                .map(|verified| verified.index)
-                .map_err(|rejection| FetchError::Rejected(Box::new(rejection)));
-        }
-        unsigned_index(bytes, feature, &limits)
-            .map_err(|failure| FetchError::Document { url: shown(url), failure })
+        let Trust { keys, now } = self.wanted.trust;
+        let context = Context { keys, now, host_version: None, limits };
+        verify::index(&Alone(bytes), feature, &context)
+            .map(|verified| verified.index)
+            .map_err(|rejection| FetchError::Rejected(Box::new(rejection)))
     }
 
     /// Brings every version that may serve and is not in the tree.
@@ -187,17 +182,6 @@ impl Cdn<'_> {
         })?;
         Ok(url)
     }
-}
-
-fn unsigned_index(
-    bytes: &[u8],
-    feature: &FeatureId,
-    limits: &pilar_artifact::Limits,
-) -> Result<ReleaseIndex, Failure> {
-    let document = parse_object(bytes, limits).map_err(Failure::Json)?;
-    let index = ReleaseIndex::from_document(&document).map_err(Failure::Schema)?;
-    index.check(feature, limits).map_err(Failure::Index)?;
-    Ok(index)
 }
 
 fn manifest_path(version: &Version) -> String {

@@ -38,9 +38,9 @@ pub struct Wanted<'a> {
     /// What [`Fetched::validator`] said when the state that is in place came. A CDN whose index is still that one
     /// is not asked for more.
     pub validator: Option<&'a str>,
-    /// What the index of a CDN is verified with before its entries are believed; `None` where there is no
-    /// trusted key. The sequence rule is not applied here.
-    pub trust: Option<Trust<'a>>,
+    /// What the index of a CDN is verified with before its entries are believed. The sequence rule is not applied
+    /// here.
+    pub trust: Trust<'a>,
     /// Where it is put. On success it holds `releases.json` and a directory for each version of the index that
     /// is neither in `present` nor revoked. It is shared with the thread that writes to it, which may outlive a
     /// fetch that is dropped by a moment.

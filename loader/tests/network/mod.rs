@@ -99,7 +99,7 @@ impl Place {
         let incoming = Arc::new(store.incoming(&feature(), &unique).unwrap());
         let registration = Registration { feature: feature(), origin: origin.clone() };
         let now = Timestamp::now();
-        let trust = Some(Trust { keys: &self.keys, now });
+        let trust = Trust { keys: &self.keys, now };
         let into = &incoming;
         let wanted = Wanted { registration: &registration, present, validator, trust, into };
         let result = self.transports.fetch(&wanted).await;
