@@ -35,18 +35,24 @@ pub(crate) fn cpu_nanoseconds(pids: &[u32]) -> Result<u64, Failure> {
 
 /// Bytes of memory that these processes have resident.
 pub(crate) fn resident_bytes(pids: &[u32]) -> Result<u64, Failure> {
-    let mut sum = 0;
-    for pid in pids {
-        let path = format!("/proc/{pid}/smaps_rollup");
-        let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-        let kib = text
-            .lines()
-            .find_map(|line| line.strip_prefix("Rss:"))
-            .and_then(|rest| rest.split_whitespace().next())
-            .and_then(|number| number.parse::<u64>().ok());
-        sum += kib.ok_or_else(|| format!("{path}: no Rss"))? * 1024;
-    }
-    Ok(sum)
+    pids.iter().map(|pid| mapped_bytes(*pid, "Rss:")).sum()
+}
+
+/// Bytes of memory that a process has resident and that are of no file.
+pub(crate) fn anonymous_bytes(pid: u32) -> Result<u64, Failure> {
+    mapped_bytes(pid, "Anonymous:")
+}
+
+/// What the kernel counts in all mappings of a process, in bytes.
+fn mapped_bytes(pid: u32, field: &str) -> Result<u64, Failure> {
+    let path = format!("/proc/{pid}/smaps_rollup");
+    let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    let kib = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse::<u64>().ok());
+    Ok(kib.ok_or_else(|| format!("{path}: no {field}"))? * 1024)
 }
 
 fn tasks(pid: u32) -> Vec<std::path::PathBuf> {

@@ -113,7 +113,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// What reads like a script and compresses like one, the same in every run.
-fn script(size: usize) -> Vec<u8> {
+pub(crate) fn script(size: usize) -> Vec<u8> {
     const VERBS: &[&str] = &["load", "render", "select", "format", "merge", "validate", "sort"];
     const NOUNS: &[&str] = &[
         "Patient",
@@ -166,10 +166,11 @@ fn script(size: usize) -> Vec<u8> {
 }
 
 /// Numbers that look random and are the same in every run: splitmix64.
-struct Numbers(u64);
+#[derive(Debug, Default)]
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

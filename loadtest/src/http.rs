@@ -60,6 +60,13 @@ impl Connection {
         self.receive()
     }
 
+    /// Asks once and reads the JSON of the reply.
+    pub(crate) fn get_json(&mut self, path: &str) -> Result<serde_json::Value, Failure> {
+        let reply = self.get(path, &Vec::new())?;
+        let text = String::from_utf8_lossy(&reply.body);
+        serde_json::from_str(&text).map_err(|error| format!("{path} answers {text:?}: {error}"))
+    }
+
     /// Asks so many times at once.
     pub(crate) fn send(
         &mut self,

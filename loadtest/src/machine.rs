@@ -22,6 +22,13 @@ pub(crate) fn describe() -> Result<Vec<(&'static str, String)>, Failure> {
     ])
 }
 
+/// How many threads ran, or waited to, on average over the last minute.
+pub(crate) fn load() -> Result<f64, Failure> {
+    let text = read("/proc/loadavg")?;
+    let minute = text.split(' ').next().and_then(|number| number.parse().ok());
+    minute.ok_or_else(|| format!("/proc/loadavg has no number: {text}"))
+}
+
 fn read(path: &str) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))
 }

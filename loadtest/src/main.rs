@@ -1,5 +1,6 @@
 //! Measures the host side by side with other static servers, on the same files, the same core and the
-//! same clients. `cargo xtask bench` installs the servers and runs this.
+//! same clients: `cargo xtask bench` installs the servers and runs this. And what a release costs the host:
+//! `cargo xtask measure`.
 
 mod account;
 mod case;
@@ -7,6 +8,7 @@ mod corpus;
 mod http;
 mod idle;
 mod latency;
+mod lifecycle;
 mod machine;
 mod oha;
 mod peers;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
+use clap::{Args, Parser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -39,8 +41,17 @@ const CLIENT_CORE: &str = "1";
 /// Files that are open at a time: the idle connections, and what else there is.
 const FILES: u64 = (idle::FIRST + idle::CONNECTIONS) as u64 + 500;
 
-/// Where the programs are, and what to measure.
+/// What to measure.
 #[derive(Debug, Parser)]
+enum Command {
+    /// The host beside other servers.
+    Servers(Arguments),
+    /// Releases, starts and memory of the host.
+    Lifecycle(lifecycle::Arguments),
+}
+
+/// Where the programs are, and what to measure.
+#[derive(Debug, Args)]
 struct Arguments {
     /// Our host, as it ships.
     #[arg(long)]
@@ -90,7 +101,11 @@ struct Plan {
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let outcome = match Command::parse() {
+        Command::Servers(arguments) => run(&arguments),
+        Command::Lifecycle(arguments) => lifecycle::run(&arguments),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");

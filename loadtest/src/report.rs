@@ -211,7 +211,7 @@ impl Report {
     }
 }
 
-fn table(page: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+pub(crate) fn table(page: &mut String, head: &[&str], rows: impl Iterator<Item = Vec<String>>) {
     let _ = writeln!(page, "| {} |", head.join(" | "));
     let _ = writeln!(page, "|{}", "---|".repeat(head.len()));
     for row in rows {
@@ -231,11 +231,11 @@ fn micros(values: &[f64]) -> String {
     }
 }
 
-fn shown(spread: Spread) -> String {
+pub(crate) fn shown(spread: Spread) -> String {
     format!("**{:.2}** ({:.2}–{:.2})", spread.median, spread.least, spread.greatest)
 }
 
-fn verdict(met: Option<bool>) -> String {
+pub(crate) fn verdict(met: Option<bool>) -> String {
     match met {
         Some(true) => "yes",
         Some(false) => "no",

@@ -28,9 +28,25 @@ impl Spread {
     }
 }
 
+/// The least value that this part of all values does not exceed; of none there is none.
+pub(crate) fn percentile(values: &[f64], part: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (part * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Spread;
+    use super::{Spread, percentile};
+
+    #[test]
+    fn a_percentile_is_one_of_the_values() {
+        let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        let found = [0.5, 0.99, 1.0].map(|part| percentile(&values, part));
+        assert_eq!(found, [Some(100.0), Some(198.0), Some(200.0)]);
+        assert_eq!(percentile(&[], 0.5), None);
+    }
 
     #[test]
     fn the_median_of_an_even_count_lies_between_the_middle_two() {

