@@ -65,7 +65,7 @@ impl Page {
         let _ = writeln!(
             page,
             "\n## From a changed `releases.json` to the first reply from the new version\n\n\
-             {} features watched by a host with one core to itself. wrk asks for their shells and assets over {} connections from \
+             {} features watched by a host that is held to one core. wrk asks for their shells and assets over {} connections from \
              the other core, as fast as it is answered: {rate:.0} requests a second. {} times a version of any feature is \
              placed, and {} ms later its `releases.json` replaced by a rename. The time runs from before the rename \
              until its shell, asked for every millisecond, names the new version. 50 ms of it are the host waiting for the directory \
