@@ -332,14 +332,6 @@ impl Host {
         self.of_each_thread("schedstat").map(|text| number(text.split(' ').next())).sum()
     }
 
-    /// How much of its memory is resident.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.child.id());
-        let status = std::fs::read_to_string(path).expect("the host is there");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        number(line.and_then(|line| line.trim().split(' ').next())) * 1024
-    }
-
     /// A file of `/proc` for each thread, empty for one that has just ended.
     fn of_each_thread(&self, file: &'static str) -> impl Iterator<Item = String> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
