@@ -366,3 +366,18 @@ fn what_is_no_archive_is_damaged() {
     assert_eq!(refused(&two, Compression::None), "archive-trailing-bytes");
     assert_eq!(refused(&gzip(&two), Compression::Gzip), "archive-trailing-bytes");
 }
+
+#[test]
+fn no_refusal_shows_control_characters_of_an_archive() {
+    // The reader of archives quotes the name of an entry whose size it cannot read.
+    let mut header = tar::Header::new_ustar();
+    let name = b"artifacts/lab/\x1b[31m";
+    header.as_mut_bytes()[..name.len()].copy_from_slice(name);
+    header.as_mut_bytes()[124..128].copy_from_slice(b"zzzz");
+    header.set_cksum();
+    let archive = [header.as_bytes().as_slice(), &[0; 1024]].concat();
+    let said = layer(&archive, Compression::None);
+    let refusal = Tree::new().take(&[(archive, said)]).unwrap_err();
+    assert_eq!(refusal.code(), "archive-damaged");
+    assert!(!refusal.to_string().chars().any(char::is_control), "{:?}", refusal.to_string());
+}

@@ -3,6 +3,7 @@
 use std::io;
 
 use pilar_artifact::Sha256Digest;
+use pilar_artifact::text::for_people;
 use pilar_store::StoreError;
 
 /// Why a layer was refused. Nothing of it counts.
@@ -43,7 +44,8 @@ pub enum Refusal {
         found: u64,
     },
     /// The bytes are the ones that were named, and they are no archive.
-    #[error("the layer cannot be read as an archive: {0}")]
+    // The reader of archives quotes the name of an entry as it is.
+    #[error("the layer cannot be read as an archive: {}", for_people(&.0.to_string()))]
     Damaged(io::Error),
     /// The staging directory could not be written.
     #[error(transparent)]
