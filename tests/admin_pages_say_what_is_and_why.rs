@@ -213,7 +213,8 @@ fn leave(host: &str, pages: &[(String, String)]) {
     for (url, asset) in assets::all().unwrap() {
         let body = asset.representations().iter().find(|one| one.encoding().name() == "identity");
         fs::create_dir_all(directory.join("_admin/assets")).unwrap();
-        fs::write(directory.join(url.trim_start_matches('/')), &**body.unwrap().body()).unwrap();
+        fs::write(directory.join(url.trim_start_matches('/')), body.unwrap().body().to_vec())
+            .unwrap();
     }
     fs::write(directory.join("policy"), POLICY).unwrap();
 }

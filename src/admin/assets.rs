@@ -6,7 +6,7 @@ use http::StatusCode;
 use pilar_artifact::Sha256Digest;
 
 use crate::catalog::Asset;
-use crate::http::{CachePolicy, Effort, Resource, ResourceError, content_type_of, variants};
+use crate::http::{CachePolicy, Resource, ResourceError, content_type_of, variants};
 
 /// Where they are served.
 pub const PREFIX: &str = "/_admin/assets/";
@@ -49,7 +49,7 @@ fn asset(url: &str, text: &'static str) -> Result<Asset, ResourceError> {
         Resource::builder(StatusCode::OK, content_type_of(url), CachePolicy::Immutable)
             .negotiable()
             .identity(text.as_bytes(), None);
-    for (encoding, variant) in variants(text.as_bytes(), Effort::Best) {
+    for (encoding, variant) in variants(text.as_bytes()) {
         resource = resource.variant(encoding, variant, None);
     }
     Ok((Arc::from(url), Arc::new(resource.build()?)))

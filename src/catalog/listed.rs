@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use semver::Version;
 
 use super::load::{self, LoadedVersion};
-use super::retain::Listing;
+use super::retain::{ByFeature, Listing};
 use super::{Catalog, Contents, Now};
 
 /// The verified indexes of all features, and what is not to be tried again with them.
@@ -29,7 +29,7 @@ pub(super) struct Listed {
 }
 
 /// Versions that each thread loads before a refresh can have its turn.
-const BATCH: usize = 4;
+const BATCH: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum GivenUp {
@@ -107,6 +107,11 @@ impl Listed {
 }
 
 impl Candidate<'_> {
+    fn is_among(&self, in_memory: &ByFeature<'_>) -> bool {
+        let versions = in_memory.get(&self.index.feature_id);
+        versions.into_iter().flatten().any(|loaded| loaded.is_meant_by(self.entry))
+    }
+
     /// Of each file its name, and what changes with its content. A directory that cannot be read has none.
     fn files(&self, artifacts_dir: &Path) -> Files {
         let version = self.entry.version.to_string();
@@ -158,11 +163,15 @@ impl Catalog {
     pub fn load_listed(&mut self, now: Now) -> Progress {
         let (mut room, mut places) = self.retained.room();
         let context = self.settings.context(now);
+        let mut in_memory = self.retained.by_feature();
+        for (id, state) in &self.features {
+            in_memory.entry(id).or_default().extend(&state.picked);
+        }
         let batch: Vec<Candidate<'_>> = self
             .listed
             .candidates()
             .into_iter()
-            .filter(|candidate| self.known(&candidate.index.feature_id, candidate.entry).is_none())
+            .filter(|candidate| !candidate.is_among(&in_memory))
             .filter(|candidate| {
                 room > 0 && !self.listed.is_hopeless(candidate, room, &self.settings.artifacts_dir)
             })

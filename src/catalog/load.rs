@@ -107,7 +107,8 @@ pub(crate) fn is_module(name: &str) -> bool {
 fn original(resource: &Resource) -> &[u8] {
     let mut representations = resource.representations().iter();
     let identity = representations.find(|one| one.encoding() == Encoding::Identity);
-    identity.map_or(&[], |one| one.body().as_ref())
+    // A file lies in one piece.
+    identity.and_then(|one| one.body().pieces_from(0).next()).unwrap_or_default()
 }
 
 fn asset_url(manifest: &Manifest, file: &FileName) -> String {

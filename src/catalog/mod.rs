@@ -20,12 +20,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use pilar_artifact::index::IndexEntry;
 use pilar_artifact::keys::TrustedKey;
 use pilar_artifact::manifest::{FeatureType, Mount};
 use pilar_artifact::select::select;
-use pilar_artifact::verify::{self, Context};
-use pilar_artifact::{FeatureId, Limits, Manifest, ReleaseIndex, TrustedKeys};
+use pilar_artifact::verify::{self, Context, VerifiedIndex};
+use pilar_artifact::{
+    FeatureId, Limits, Manifest, Rejection, ReleaseIndex, Sha256Digest, TrustedKeys,
+};
 use pilar_store::FeatureDir;
 use rayon::prelude::*;
 use semver::Version;
@@ -138,8 +139,14 @@ impl Catalog {
             keep_last_good(id, IndexTrouble::NotADirectory, before, &context)
         });
         let images = registered_images(&self.settings.artifacts_dir);
-        let looks: Vec<(FeatureState, Option<Arc<ReleaseIndex>>)> =
-            ids.into_par_iter().map(|id| self.look_at(id, &context, &images)).collect();
+        let kept = self.retained.by_feature();
+        let looks: Vec<(FeatureState, Option<Arc<ReleaseIndex>>)> = ids
+            .into_par_iter()
+            .map(|id| {
+                let kept = kept.get(&id).map(Vec::as_slice).unwrap_or_default();
+                self.look_at(id, &context, &images, kept)
+            })
+            .collect();
         let mut features: BTreeMap<FeatureId, FeatureState> =
             replaced.map(|state| (state.id.clone(), state)).collect();
         for (state, index) in looks {
@@ -181,6 +188,7 @@ impl Catalog {
         id: FeatureId,
         context: &Context<'_>,
         images: &BTreeSet<String>,
+        kept: &[&Arc<LoadedVersion>],
     ) -> (FeatureState, Option<Arc<ReleaseIndex>>) {
         let before = self.features.get(&id);
         let source = match FeatureDir::open(&self.settings.artifacts_dir.join(id.as_str())) {
@@ -190,22 +198,25 @@ impl Catalog {
                 return (keep_last_good(id, trouble, before, context), None);
             }
         };
-        let verified = match verify::index(&source, &id, context) {
-            Ok(verified) => verified,
+        let mut facts = match self.index_of(&source, &id, before, context) {
+            Ok(facts) => facts,
             Err(rejection) => {
                 let trouble = IndexTrouble::Rejected(rejection);
                 return (keep_last_good(id, trouble, before, context), None);
             }
         };
-        let mut index = verified.index;
+        let index = facts.index.clone();
         let is_image = images.contains(id.as_str());
-        let sequence_went_down_from = self.memory.higher_sequence(&index).filter(|_| !is_image);
-        self.memory.revoke_again(&mut index);
-        let index = Arc::new(index);
-        let selection = select(&index, |entry| match self.known(&id, entry) {
-            Some(known) => Ok(known),
-            None => load::load(&source, &index, entry, context).map(Arc::new),
-        });
+        facts.sequence_went_down_from = self.memory.higher_sequence(&index).filter(|_| !is_image);
+        // A version that is in memory already. Its manifest hash pins every byte of it; that the index speaks of the
+        // same version (step 11) is a matter of each index anew.
+        let picked_before = before.and_then(|state| state.picked.as_ref());
+        let in_memory = || picked_before.into_iter().chain(kept.iter().copied());
+        let selection =
+            select(&index, |entry| match in_memory().find(|loaded| loaded.is_meant_by(entry)) {
+                Some(known) => Ok(known.clone()),
+                None => load::load(&source, &index, entry, context).map(Arc::new),
+            });
         let fallback = selection.is_fallback();
         let (picked, standing) = match selection.serving {
             Some((_, loaded)) if fallback => (Some(loaded), Standing::Fallback),
@@ -230,12 +241,7 @@ impl Catalog {
         });
         let state = FeatureState {
             id,
-            index: Ok(IndexFacts {
-                index: index.clone(),
-                sequence_went_down_from,
-                key_not_after: context.keys.get(&verified.key_id).and_then(TrustedKey::not_after),
-                key_id: verified.key_id,
-            }),
+            index: Ok(facts),
             picked,
             standing,
             attempts: selection.attempts,
@@ -246,15 +252,32 @@ impl Catalog {
         (state, Some(index))
     }
 
-    /// A version that is in memory already. Its manifest hash pins every byte of it; that the index speaks of
-    /// the same version (step 11) is a matter of each index anew.
-    fn known(&self, id: &FeatureId, entry: &IndexEntry) -> Option<Arc<LoadedVersion>> {
-        let picked = self.features.get(id).and_then(|state| state.picked.as_ref());
-        picked
-            .into_iter()
-            .chain(self.retained.versions().iter().map(|kept| &kept.version))
-            .find(|loaded| loaded.manifest.id == *id && loaded.is_meant_by(entry))
-            .cloned()
+    /// The verified index of a feature. One whose bytes are those from before is not verified again, as long as the
+    /// key counts that it was verified with.
+    fn index_of(
+        &self,
+        source: &FeatureDir,
+        id: &FeatureId,
+        before: Option<&FeatureState>,
+        context: &Context<'_>,
+    ) -> Result<IndexFacts, Rejection> {
+        let bytes = verify::index_bytes(source, id, context)?;
+        let sha256 = Sha256Digest::of(&bytes);
+        if let Some(Ok(known)) = before.map(|state| &state.index)
+            && known.sha256 == sha256
+            && known.key_not_after.is_none_or(|end| context.now <= end)
+        {
+            return Ok(known.clone());
+        }
+        let VerifiedIndex { mut index, key_id, sha256 } = verify::index_of(&bytes, id, context)?;
+        self.memory.revoke_again(&mut index);
+        Ok(IndexFacts {
+            index: Arc::new(index),
+            sequence_went_down_from: None,
+            key_not_after: context.keys.get(&key_id).and_then(TrustedKey::not_after),
+            key_id,
+            sha256,
+        })
     }
 
     /// Retains what no longer serves, and lets go of what must not be served any more.
@@ -266,9 +289,10 @@ impl Catalog {
                 self.retained.retire(old.clone(), now);
             }
         }
-        for loaded in features.values().filter_map(FeatureState::serving) {
-            self.retained.remove(loaded);
-        }
+        self.retained.forget(|kept| {
+            let serving = features.get(&kept.manifest.id).and_then(FeatureState::serving);
+            serving.is_some_and(|serving| serving.manifest_sha256 == kept.manifest_sha256)
+        });
         self.retained
             .prune(self.settings.retain, now.monotonic, |loaded| self.listed.listing(loaded));
     }

@@ -3,8 +3,11 @@
 //! replica may have served them.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+use pilar_artifact::FeatureId;
 
 use super::Now;
 use super::load::LoadedVersion;
@@ -28,6 +31,9 @@ pub struct RetainedVersion {
     pub served_until: Option<Now>,
 }
 
+/// Versions in memory.
+pub(super) type ByFeature<'a> = BTreeMap<&'a FeatureId, Vec<&'a Arc<LoadedVersion>>>;
+
 /// What the index of a version's feature has to say of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listing {
@@ -42,7 +48,7 @@ pub(super) enum Listing {
 impl Retained {
     /// Takes a version that has just stopped serving.
     pub(super) fn retire(&mut self, version: Arc<LoadedVersion>, now: Now) {
-        self.remove(&version);
+        self.forget(|kept| is_same(kept, &version));
         self.versions.push(RetainedVersion { version, served_until: Some(now) });
     }
 
@@ -53,9 +59,9 @@ impl Retained {
         self.versions.push(RetainedVersion { version, served_until: None });
     }
 
-    /// Forgets a version, because it serves again.
-    pub(super) fn remove(&mut self, version: &LoadedVersion) {
-        self.versions.retain(|kept| !is_same(&kept.version, version));
+    /// Forgets versions, because they serve again.
+    pub(super) fn forget(&mut self, is_meant: impl Fn(&LoadedVersion) -> bool) {
+        self.versions.retain(|kept| !is_meant(&kept.version));
     }
 
     /// Drops what must not be served, what is neither young nor listed, and what has no room beside those that
@@ -97,6 +103,15 @@ impl Retained {
             self.versions.push(kept);
         }
         self.room = (bytes, listed);
+    }
+
+    /// The versions of each feature.
+    pub(super) fn by_feature(&self) -> ByFeature<'_> {
+        let mut found = ByFeature::new();
+        for kept in &self.versions {
+            found.entry(&kept.version.manifest.id).or_default().push(&kept.version);
+        }
+        found
     }
 
     /// The versions, in their order.

@@ -107,11 +107,11 @@ mod tests {
         assert!(offsets[3].is_multiple_of(page));
         assert_eq!((offsets[4], offsets[5]), (offsets[3] + 100_000, offsets[3] + 100_007));
         for (number, (file, length)) in files.iter().zip(lengths).enumerate() {
-            assert_eq!(*file.body, *vec![u8::try_from(number).unwrap(); length]);
+            assert_eq!(file.body.to_vec(), vec![u8::try_from(number).unwrap(); length]);
             let (memory, offset) = file.body.file().unwrap();
             let mut there = vec![0; length];
             memory.read_exact_at(&mut there, offset).unwrap();
-            assert_eq!(there, *file.body);
+            assert_eq!(there, file.body.to_vec());
         }
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pilar_artifact::manifest::Mount;
 use pilar_artifact::select::{Attempt, Outcome};
 use pilar_artifact::verify::{Failure, Report, Step};
-use pilar_artifact::{FeatureId, Rejection, ReleaseIndex};
+use pilar_artifact::{FeatureId, Rejection, ReleaseIndex, Sha256Digest};
 use semver::Version;
 
 use super::load::LoadedVersion;
@@ -82,6 +82,8 @@ pub struct IndexFacts {
     pub key_id: String,
     /// When that key ends, if it does.
     pub key_not_after: Option<Timestamp>,
+    /// The digest of its exact bytes.
+    pub sha256: Sha256Digest,
 }
 
 /// Why there is no verified index.

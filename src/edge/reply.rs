@@ -107,7 +107,7 @@ impl<S: Lookup> Connection<S> {
         match body {
             Some(body) if body.len() > MOST_COPIED => Outcome::Waits(Next::SendBody(body.clone())),
             Some(body) => {
-                self.out.extend_from_slice(body);
+                body.pieces_from(0).for_each(|piece| self.out.extend_from_slice(piece));
                 Outcome::Answered
             }
             None => Outcome::Answered,
@@ -138,7 +138,7 @@ impl<S: Lookup> Connection<S> {
         }
         for range in ranges {
             parts.write_delimiter(&range, &mut self.out);
-            self.out.extend_from_slice(body.get(range).unwrap_or_default());
+            body.slice(range).pieces_from(0).for_each(|piece| self.out.extend_from_slice(piece));
         }
         parts.write_end(&mut self.out);
         Outcome::Answered

@@ -67,8 +67,8 @@ impl Sender for Send {
         body: &Body,
         sent: usize,
     ) -> io::Result<usize> {
-        let rest = body.get(sent.saturating_sub(first.len())..).unwrap_or_default();
-        send_both(socket, first.get(sent..).unwrap_or_default(), rest, SEND_NOW)
+        let rest = body.pieces_from(sent.saturating_sub(first.len()));
+        send_all(socket, first.get(sent..).unwrap_or_default(), rest, SEND_NOW)
     }
 }
 
@@ -87,7 +87,8 @@ impl Sender for Sendfile {
         sent: usize,
     ) -> io::Result<usize> {
         let Some((file, start)) = body.file() else { return Send.send(socket, first, body, sent) };
-        let rest = body.get(sent.saturating_sub(first.len())..).unwrap_or_default();
+        // What comes from a file lies in one piece.
+        let rest = body.pieces_from(sent.saturating_sub(first.len())).next().unwrap_or_default();
         let mut position = start + (body.len() - rest.len()) as u64;
         let head = first.get(sent..).unwrap_or_default();
         // The kernel takes 16 pages at a time, and parts of segments where these are not whole pages: twice the cost of
@@ -97,14 +98,29 @@ impl Sender for Sendfile {
         if !head.is_empty() || !copied.is_empty() {
             // What follows at once joins it.
             let more = if copied.len() < rest.len() { libc::MSG_MORE } else { 0 };
-            return send_both(socket, head, copied, SEND_NOW | more);
+            return send_all(socket, head, [copied], SEND_NOW | more);
         }
         // A broken connection is an error and no signal: the runtime of Rust ignores SIGPIPE.
         Ok(sendfile(socket, file, Some(&mut position), rest.len())?)
     }
 }
 
-fn send_both(socket: BorrowedFd<'_>, first: &[u8], second: &[u8], flags: i32) -> io::Result<usize> {
-    let pieces = [IoSlice::new(first), IoSlice::new(second)];
-    SockRef::from(&socket).send_vectored_with_flags(&pieces, flags)
+/// Pieces that one call takes: a page has five.
+const MOST_PIECES: usize = 8;
+
+/// Gives the kernel as much as it takes at once of `first` and the pieces behind it.
+fn send_all<'a>(
+    socket: BorrowedFd<'_>,
+    first: &'a [u8],
+    rest: impl IntoIterator<Item = &'a [u8]>,
+    flags: i32,
+) -> io::Result<usize> {
+    let mut pieces = [IoSlice::new(&[]); MOST_PIECES];
+    let mut count = 0;
+    for (slot, piece) in pieces.iter_mut().zip(std::iter::once(first).chain(rest)) {
+        *slot = IoSlice::new(piece);
+        count += 1;
+    }
+    let pieces = pieces.get(..count).unwrap_or_default();
+    SockRef::from(&socket).send_vectored_with_flags(pieces, flags)
 }

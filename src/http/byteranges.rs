@@ -167,7 +167,7 @@ mod tests {
         let (bytes, ranges) = parts.body();
         for range in ranges {
             parts.write_delimiter(&range, &mut body);
-            body.extend_from_slice(&bytes[range]);
+            body.extend(bytes.slice(range).to_vec());
         }
         parts.write_end(&mut body);
         assert_eq!(body.len(), parts.length());

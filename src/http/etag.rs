@@ -22,6 +22,13 @@ impl EntityTag {
         EntityTag::from_sha256(&Sha256::digest(representation).into())
     }
 
+    /// The tag of the representation that these pieces make up.
+    pub fn of_pieces<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> EntityTag {
+        let mut hash = Sha256::new();
+        pieces.into_iter().for_each(|piece| hash.update(piece));
+        EntityTag::from_sha256(&hash.finalize().into())
+    }
+
     /// The tag of the representation with this SHA-256.
     pub fn from_sha256(digest: &[u8; 32]) -> EntityTag {
         let mut tag = [b'"'; Self::LENGTH];

@@ -1,6 +1,7 @@
 //! HTTP without I/O: what a request says, which representation of a resource answers it, and the
 //! bytes of the reply's head.
 
+mod assembled;
 mod body;
 mod byteranges;
 mod chunked;
@@ -13,10 +14,11 @@ mod path;
 mod range;
 mod resource;
 
+pub use assembled::{Part, encodings};
 pub use body::Body;
 pub use byteranges::Byteranges;
 pub use chunked::{ChunkedDecoder, ChunkedError, Progress};
-pub use compress::{Effort, variants};
+pub use compress::variants;
 pub use content_type::content_type_of;
 pub use encoding::{Encoding, EncodingSet, negotiate};
 pub use etag::{EntityTag, if_match, if_none_match, if_range};

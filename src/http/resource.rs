@@ -327,7 +327,7 @@ impl ResourceBuilder {
         // An error is never revalidated, so a tag would only be a promise that nobody keeps.
         let etag = (self.status == StatusCode::OK).then(|| match sha256 {
             Some(digest) => EntityTag::from_sha256(&digest),
-            None => EntityTag::of(&body),
+            None => EntityTag::of_pieces(body.pieces_from(0)),
         });
         let mut head = self.start_head(self.status);
         push(&mut head, header::CONTENT_LENGTH, body.len().to_string().as_bytes());

@@ -77,7 +77,6 @@ struct Bootstrap<'a> {
     host_version: &'a str,
     snapshot: &'a str,
     bootstrap_timeout_ms: u32,
-    active_feature_id: Option<&'a str>,
     navigation: &'a [NavigationEntry],
     features: &'a BTreeMap<String, FeatureRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,24 +149,30 @@ impl<'a> Catalogue<'a> {
         &self.import_map
     }
 
-    /// The text of the bootstrap document of one page.
-    pub(super) fn bootstrap(
+    /// The bootstrap document without its beginning, which all pages share.
+    pub(super) fn rest_of_bootstrap(
         &self,
-        active: Option<&str>,
         site: &Site,
         snapshot: &str,
         navigation: &[NavigationEntry],
     ) -> String {
-        script_json(&Bootstrap {
+        let mut text = script_json(&Bootstrap {
             host_version: &site.host_version,
             snapshot,
             bootstrap_timeout_ms: site.bootstrap_timeout_ms,
-            active_feature_id: active,
             navigation,
             features: &self.features,
             live_reload: site.live_reload.then_some(LIVE_RELOAD_PATH),
-        })
+        });
+        // The bracket that stands at the beginning.
+        text.remove(0);
+        text
     }
+}
+
+/// The beginning of the bootstrap document of one page.
+pub(super) fn start_of_bootstrap(active: Option<&str>) -> String {
+    format!("{{\"activeFeatureId\":{},", script_json(&active))
 }
 
 fn is_server_module(manifest: &Manifest, file: &str) -> bool {

@@ -10,7 +10,7 @@ mod sdk;
 use std::collections::BTreeMap;
 
 use http::StatusCode;
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 use pilar_artifact::FeatureId;
 use pilar_artifact::manifest::{FeatureType, Manifest};
 
@@ -19,9 +19,9 @@ pub use navigation::NavigationEntry;
 pub use sdk::{Sdk, SdkError};
 
 use crate::catalog::{Asset, FeatureState, LoadedVersion};
-use crate::http::{CachePolicy, Effort, Resource, ResourceError, variants};
+use crate::http::{CachePolicy, Part, Resource, ResourceError, encodings};
 use catalogue::Catalogue;
-use page::Frame;
+use page::{Frame, Runs, Shared};
 use preload::{Kind, Preloads};
 
 /// What the pages of this host share.
@@ -48,6 +48,7 @@ pub struct Pages<'a> {
     snapshot: &'a str,
     catalogue: Catalogue<'a>,
     navigation: Vec<NavigationEntry>,
+    shared: Shared,
 }
 
 /// Seconds after which to try a feature again that has nothing to serve.
@@ -63,7 +64,8 @@ impl<'a> Pages<'a> {
     ) -> Self {
         let catalogue = Catalogue::new(features, sdk);
         let navigation = navigation::entries(features);
-        Self { features, sdk, site, snapshot, catalogue, navigation }
+        let shared = Shared::new(&catalogue, &navigation, sdk, site, snapshot);
+        Self { features, sdk, site, snapshot, catalogue, navigation, shared }
     }
 
     /// The entries of the navigation, in order.
@@ -87,17 +89,13 @@ impl<'a> Pages<'a> {
                 div id=(mount.dom_element_id) class="pilar-feature" {}
             }
         };
-        let active = manifest.id.as_str();
         let frame = Frame {
             title: &manifest.display_name,
-            active: Some(active),
             head: shell_head(loaded),
-            body,
+            body: Part::plain(body.into_string()),
+            runs: Runs::Runtime(Some(manifest.id.as_str())),
         };
-        let bootstrap =
-            self.catalogue.bootstrap(Some(active), self.site, self.snapshot, &self.navigation);
-        let page = self.interactive(&frame, &bootstrap, self.preloads(Some(loaded)))?;
-        Ok(Some(page))
+        Ok(Some(self.interactive(frame, self.preloads(Some(loaded)))?))
     }
 
     /// What `/` answers: the start page, or a redirect.
@@ -125,10 +123,10 @@ impl<'a> Pages<'a> {
             .filter_map(|loaded| Some((&loaded.manifest, loaded.manifest.mount.as_ref()?)))
             .collect();
         // As in the bar; what is not in the bar comes after it, by id.
-        domains.sort_by_key(|(manifest, _)| {
-            let place = self.navigation.iter().position(|entry| entry.feature_id == manifest.id);
-            place.unwrap_or(usize::MAX)
-        });
+        let places: BTreeMap<_, _> =
+            self.navigation.iter().map(|entry| &entry.feature_id).zip(0..).collect();
+        domains
+            .sort_by_key(|(manifest, _)| places.get(&manifest.id).copied().unwrap_or(usize::MAX));
         let body = html! {
             main id="pilar-main" tabindex="-1" class="pilar-start" {
                 h1 { "Start" }
@@ -147,9 +145,13 @@ impl<'a> Pages<'a> {
                 }
             }
         };
-        let frame = Frame { title: "Start", active: None, head: html! {}, body };
-        let bootstrap = self.catalogue.bootstrap(None, self.site, self.snapshot, &self.navigation);
-        self.interactive(&frame, &bootstrap, self.preloads(None))
+        let frame = Frame {
+            title: "Start",
+            head: html! {},
+            body: Part::compressed(body),
+            runs: Runs::Runtime(None),
+        };
+        self.interactive(frame, self.preloads(None))
     }
 
     /// What a path answers that no feature owns.
@@ -165,8 +167,7 @@ impl<'a> Pages<'a> {
                 small { "Snapshot " (self.snapshot) }
             }
         };
-        let frame = Frame { title: "There is no such page", active: None, head: html! {}, body };
-        self.message(StatusCode::NOT_FOUND, &frame, None)
+        self.message(StatusCode::NOT_FOUND, "There is no such page", body, None)
     }
 
     /// What a prefix answers whose feature has nothing to serve.
@@ -183,13 +184,8 @@ impl<'a> Pages<'a> {
                 small { "Feature " (state.id) " · snapshot " (self.snapshot) }
             }
         };
-        let frame = Frame {
-            title: "This part is not available right now",
-            active: Some(state.id.as_str()),
-            head: html! {},
-            body,
-        };
-        self.message(StatusCode::SERVICE_UNAVAILABLE, &frame, Some(RETRY_AFTER))
+        let title = "This part is not available right now";
+        self.message(StatusCode::SERVICE_UNAVAILABLE, title, body, Some(RETRY_AFTER))
     }
 
     /// All that a page fetches before its feature runs: style sheets, which hold up drawing, then modules.
@@ -214,36 +210,45 @@ impl<'a> Pages<'a> {
     }
 
     /// A page on which the browser runtime runs.
-    fn interactive(
-        &self,
-        frame: &Frame<'_>,
-        bootstrap: &str,
-        preloads: Preloads,
-    ) -> Result<Resource, ResourceError> {
-        let import_map = self.catalogue.import_map();
-        let scripts = html! {
-            script type="importmap" { (PreEscaped(import_map)) }
-            script type="application/json" id="pilar-bootstrap" { (PreEscaped(bootstrap)) }
-            script type="module" src=(self.sdk.shell_js().url) integrity=(self.sdk.shell_js().integrity) {}
-        };
-        let html = frame.render(self.sdk, &self.navigation, &scripts).into_string();
-        let policy = policy::content_security_policy(Some(import_map));
+    fn interactive(&self, frame: Frame<'_>, preloads: Preloads) -> Result<Resource, ResourceError> {
         let link = preloads.into_link();
-        let link = Some(("link", link.as_str()));
-        finish(StatusCode::OK, CachePolicy::Revalidate, html, &policy, self.snapshot, link)
+        self.finish(StatusCode::OK, CachePolicy::Revalidate, frame, Some(("link", &link)))
     }
 
     /// A page without scripts.
     fn message(
         &self,
         status: StatusCode,
-        frame: &Frame<'_>,
+        title: &str,
+        body: Markup,
         retry_after: Option<&str>,
     ) -> Result<Resource, ResourceError> {
-        let html = frame.render(self.sdk, &self.navigation, &html! {}).into_string();
-        let policy = policy::content_security_policy(None);
+        let body = Part::plain(body.into_string());
+        let frame = Frame { title, head: html! {}, body, runs: Runs::Nothing };
         let retry_after = retry_after.map(|seconds| ("retry-after", seconds));
-        finish(status, CachePolicy::NoStore, html, &policy, self.snapshot, retry_after)
+        self.finish(status, CachePolicy::NoStore, frame, retry_after)
+    }
+
+    fn finish(
+        &self,
+        status: StatusCode,
+        cache: CachePolicy,
+        frame: Frame<'_>,
+        more: Option<(&str, &str)>,
+    ) -> Result<Resource, ResourceError> {
+        let mut page = Resource::builder(status, "text/html; charset=utf-8", cache)
+            .header("content-security-policy", self.shared.policy(frame.runs))?
+            .header("referrer-policy", "same-origin")?
+            .header("cross-origin-opener-policy", "same-origin")?
+            .header("x-pilar-snapshot", self.snapshot)?
+            .negotiable();
+        if let Some((name, value)) = more {
+            page = page.header(name, value)?;
+        }
+        for (encoding, bytes, sha256) in encodings(&self.shared.document(frame)) {
+            page = page.variant(encoding, bytes, Some(sha256));
+        }
+        page.build()
     }
 }
 
@@ -258,27 +263,4 @@ fn shell_head(loaded: &LoadedVersion) -> Markup {
             }
         }
     }
-}
-
-fn finish(
-    status: StatusCode,
-    cache: CachePolicy,
-    html: String,
-    policy: &str,
-    snapshot: &str,
-    more: Option<(&str, &str)>,
-) -> Result<Resource, ResourceError> {
-    let mut page = Resource::builder(status, "text/html; charset=utf-8", cache)
-        .header("content-security-policy", policy)?
-        .header("referrer-policy", "same-origin")?
-        .header("cross-origin-opener-policy", "same-origin")?
-        .header("x-pilar-snapshot", snapshot)?
-        .negotiable();
-    if let Some((name, value)) = more {
-        page = page.header(name, value)?;
-    }
-    for (encoding, bytes) in variants(html.as_bytes(), Effort::Fast) {
-        page = page.variant(encoding, bytes, None);
-    }
-    page.identity(html, None).build()
 }

@@ -8,7 +8,7 @@ use pilar_artifact::Sha256Digest;
 use serde_json::Value;
 
 use crate::catalog::{Asset, imports_of};
-use crate::http::{CachePolicy, Effort, Resource, ResourceError, content_type_of, variants};
+use crate::http::{CachePolicy, Resource, ResourceError, content_type_of, variants};
 
 /// The files that `sdk/dist/sdk.json` lists, embedded at build time.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/sdk_files.rs"));
@@ -116,7 +116,7 @@ fn asset((name, bytes): &(&str, &'static [u8])) -> Result<Asset, SdkError> {
         Resource::builder(StatusCode::OK, content_type_of(name), CachePolicy::Immutable)
             .negotiable()
             .identity(*bytes, None);
-    for (encoding, variant) in variants(bytes, Effort::Best) {
+    for (encoding, variant) in variants(bytes) {
         resource = resource.variant(encoding, variant, None);
     }
     Ok((Arc::from(url(name)), Arc::new(resource.build()?)))

@@ -101,7 +101,7 @@ mod tests {
             let expected = prefixes.iter().zip(1..).filter(|(prefix, _)| lies_below(prefix));
             let expected = expected.max_by_key(|(prefix, _)| prefix.len());
             let found = table.find(&path).map(|(page, owner)| {
-                (String::from_utf8_lossy(page.representations()[0].body()).into_owned(), owner)
+                (String::from_utf8(page.representations()[0].body().to_vec()).unwrap(), owner)
             });
             let expected = expected.map(|(prefix, number)| (prefix.clone(), Owner::numbered(number)));
             proptest::prop_assert_eq!(found, expected, "{}", path);

@@ -93,14 +93,39 @@ pub fn index(
     feature: &FeatureId,
     context: &Context<'_>,
 ) -> Result<VerifiedIndex, Rejection> {
+    let bytes = index_bytes(source, feature, context)?;
+    index_of(&bytes, feature, context)
+}
+
+/// Step 1 alone: the bytes of the release index of `feature`. For those who know what they verified before, and ask
+/// whether it is still the same.
+///
+/// # Errors
+/// [`Rejection`] where they cannot be read.
+pub fn index_bytes(
+    source: &dyn ReadArtifact,
+    feature: &FeatureId,
+    context: &Context<'_>,
+) -> Result<Vec<u8>, Rejection> {
+    // Step 1
+    source.read(RELEASES_FILE, context.limits.json_bytes).map_err(|error| {
+        Rejection::new(Step::IndexRead, feature, None, RELEASES_FILE, Failure::Read(error))
+    })
+}
+
+/// Steps 2 to 5: verifies the bytes of the release index of `feature`.
+///
+/// # Errors
+/// [`Rejection`] of the first step that fails.
+pub fn index_of(
+    bytes: &[u8],
+    feature: &FeatureId,
+    context: &Context<'_>,
+) -> Result<VerifiedIndex, Rejection> {
     let limits = &context.limits;
     let reject = |step, failure| Rejection::new(step, feature, None, RELEASES_FILE, failure);
-    // Step 1
-    let bytes = source
-        .read(RELEASES_FILE, limits.json_bytes)
-        .map_err(|error| reject(Step::IndexRead, Failure::Read(error)))?;
     // Step 2
-    let document = parse_object(&bytes, limits)
+    let document = parse_object(bytes, limits)
         .map_err(|error| reject(Step::IndexJson, Failure::Json(error)))?;
     // Step 3
     let key_id = signature::verify(&document, Some(feature), context.keys, context.now, limits)
@@ -112,7 +137,7 @@ pub fn index(
     index
         .check(feature, limits)
         .map_err(|problem| reject(Step::IndexRules, Failure::Index(problem)))?;
-    Ok(VerifiedIndex { index, key_id, sha256: Sha256Digest::of(&bytes) })
+    Ok(VerifiedIndex { index, key_id, sha256: Sha256Digest::of(bytes) })
 }
 
 /// Steps 6 to 13: reads and verifies one version, handing each verified file to `sink`.
