@@ -101,8 +101,9 @@ fn simplest(entries: &[Entry<'_>]) -> BTreeMap<String, Vec<u8>> {
             b'x' => long = path_record(entry.content).map(text).or(long),
             b'0' | 0 => {
                 let name = long.take().or_else(|| until_nul(entry.name)).expect("a name");
-                let name = name.strip_prefix("artifacts/lab/").expect("of the feature").to_owned();
-                files.insert(name, entry.content.to_vec());
+                let name = name.strip_prefix("./").unwrap_or(&name);
+                let name = name.strip_prefix("artifacts/lab/").expect("of the feature");
+                files.insert(name.to_owned(), entry.content.to_vec());
             }
             b'5' => long = None,
             b'g' => {}

@@ -155,6 +155,31 @@ fn an_artifact_arrives_however_it_is_compressed() {
 }
 
 #[test]
+fn a_path_may_begin_with_a_dot_and_is_the_same_path_as_without() {
+    let dotted = || {
+        Archive::new()
+            .directory("./")
+            .directory("./artifacts/")
+            .directory("./artifacts/lab/")
+            .file("./artifacts/lab/releases.json", b"{}")
+            .file("./artifacts/lab/1.0.0/app.js", b"run()")
+    };
+    let long = "./artifacts/lab/1.0.0/".to_owned() + &"x".repeat(120) + ".js";
+    let tree = Tree::new();
+    let archive = dotted().pax(&[("path", long.as_bytes())]).file("short", b"long()").end();
+    tree.take(&[plain(archive)]).unwrap();
+    assert_eq!(tree.content("releases.json"), b"{}");
+    assert_eq!(tree.content("1.0.0/app.js"), b"run()");
+    assert_eq!(tree.content(long.strip_prefix("./artifacts/lab/").unwrap()), b"long()");
+    assert_eq!(tree.files().len(), 3);
+    assert_eq!(code(dotted().file(SCRIPT, b"other").end()), "entry-duplicate");
+    assert_eq!(code(dotted().directory("./").end()), "entry-duplicate");
+    assert_eq!(code(dotted().directory(".").end()), "entry-duplicate");
+    let sticky = Archive::new().entry(b"./", EntryType::Directory, 0o1777, b"");
+    assert_eq!(code(sticky.end()), "entry-mode");
+}
+
+#[test]
 fn a_higher_layer_stands_above_a_lower_one() {
     let tree = Tree::new();
     let above = Archive::new().directory("artifacts/lab/").file(INDEX, b"{\"new\":1}").end();
@@ -209,7 +234,13 @@ fn no_path_that_could_be_read_in_two_ways() {
     assert_eq!(alone(b"artifacts/lab/../../../etc/cron.d/x"), "path-parent");
     assert_eq!(alone(b"../releases.json"), "path-parent");
     assert_eq!(alone(b"artifacts/lab/1.0.0/.."), "path-parent");
-    assert_eq!(alone(b"./artifacts/lab/releases.json"), "path-dot");
+    assert_eq!(alone(b"././artifacts/lab/releases.json"), "path-dot");
+    assert_eq!(alone(b"artifacts/./lab/releases.json"), "path-dot");
+    assert_eq!(alone(b"."), "path-dot");
+    assert_eq!(alone(b"./"), "path-empty");
+    assert_eq!(alone(b".//artifacts/lab/releases.json"), "path-absolute");
+    assert_eq!(alone(b"./../artifacts/lab/releases.json"), "path-parent");
+    assert_eq!(alone(b"./etc/passwd"), "entry-outside");
     assert_eq!(alone(b"artifacts//lab/releases.json"), "path-empty");
     assert_eq!(alone(b"artifacts/lab/1.0.0/"), "path-empty");
     assert_eq!(alone(b""), "path-empty");

@@ -57,8 +57,9 @@ impl Paths {
     }
 }
 
-/// The path of an entry as text, after every rule that holds for paths of any kind. A directory may end with one
-/// slash, as all of them do.
+/// The path of an entry as text, after every rule that holds for paths of any kind; empty for the directory that
+/// holds all others. A directory may end with one slash, as all of them do, and any path may begin with `./`, as
+/// `tar -C <directory> .` writes it: every reader takes it for the same path without.
 pub(super) fn plain<'p>(
     path: &'p [u8],
     is_directory: bool,
@@ -69,6 +70,10 @@ pub(super) fn plain<'p>(
     }
     let path = std::str::from_utf8(path).map_err(|_| Rule::PathNotUtf8)?;
     let path = path.strip_suffix('/').filter(|_| is_directory).unwrap_or(path);
+    if is_directory && path == "." {
+        return Ok("");
+    }
+    let path = path.strip_prefix("./").unwrap_or(path);
     if path.starts_with('/') {
         return Err(Rule::PathAbsolute);
     }
@@ -97,6 +102,9 @@ pub(super) fn within<'p>(
     is_directory: bool,
     feature: &FeatureId,
 ) -> Result<Option<&'p str>, Rule> {
+    if path.is_empty() {
+        return Ok(None);
+    }
     let mut segments = path.splitn(4, '/');
     if segments.next() != Some(ARTIFACTS) {
         return Err(Rule::Outside);
