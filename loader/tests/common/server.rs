@@ -4,9 +4,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use pilar_artifact::Sha256Digest;
 use pilar_loader::registration::{Origin, Registration};
 
 /// Serves the files below a directory, until the test ends.
@@ -19,9 +20,12 @@ pub(crate) struct Server {
 #[derive(Debug)]
 struct Shared {
     root: PathBuf,
-    requests: AtomicUsize,
+    asked: Mutex<Vec<Asked>>,
     is_stuck: AtomicBool,
 }
+
+/// A request: its path, and whether the answer was that nothing has changed.
+pub(crate) type Asked = (String, bool);
 
 impl Server {
     pub(crate) fn of(root: &Path) -> Self {
@@ -29,7 +33,7 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
             root: root.to_owned(),
-            requests: AtomicUsize::new(0),
+            asked: Mutex::default(),
             is_stuck: AtomicBool::new(false),
         });
         let serving = Arc::clone(&shared);
@@ -62,8 +66,9 @@ impl Server {
         self.shared.is_stuck.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn requests(&self) -> usize {
-        self.shared.requests.load(Ordering::SeqCst)
+    /// Everything that was asked for so far.
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.shared.asked.lock().unwrap().clone()
     }
 }
 
@@ -73,14 +78,26 @@ impl Shared {
         let mut stream = stream;
         loop {
             let Some(request) = lines.next().transpose()? else { return Ok(()) };
-            while lines.next().transpose()?.is_some_and(|line| !line.is_empty()) {}
-            self.requests.fetch_add(1, Ordering::SeqCst);
-            let path = request.split(' ').nth(1).unwrap_or_default();
-            let Ok(body) = fs::read(self.root.join(path.trim_start_matches('/'))) else {
+            let mut known = None;
+            while let Some(line) = lines.next().transpose()?.filter(|line| !line.is_empty()) {
+                known = line.strip_prefix("if-none-match: ").map(str::to_owned).or(known);
+            }
+            let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+            let body = fs::read(self.root.join(path));
+            let tag = body.as_ref().map(|body| format!("\"{}\"", Sha256Digest::of(body))).ok();
+            let is_known = tag.is_some() && known == tag;
+            self.asked.lock().unwrap().push((path.to_owned(), is_known));
+            let tag = tag.unwrap_or_default();
+            if is_known {
+                write!(stream, "HTTP/1.1 304 Not Modified\r\netag: {tag}\r\n\r\n")?;
+                continue;
+            }
+            let Ok(body) = body else {
                 stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")?;
                 continue;
             };
-            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len())?;
+            let length = body.len();
+            write!(stream, "HTTP/1.1 200 OK\r\netag: {tag}\r\ncontent-length: {length}\r\n\r\n")?;
             if self.is_stuck.load(Ordering::SeqCst) {
                 stream.write_all(&body[..body.len() / 2])?;
                 std::thread::park();
