@@ -14,6 +14,7 @@ pub mod problem;
 pub mod reconcile;
 pub mod record;
 pub mod registration;
+#[cfg(feature = "cluster")]
 pub mod run;
 pub mod source;
 pub mod status;

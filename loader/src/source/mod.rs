@@ -5,6 +5,7 @@
 //! everything says that it cannot, and the set from before stays.
 
 pub mod directory;
+#[cfg(feature = "cluster")]
 pub mod kubernetes;
 
 use std::collections::BTreeMap;
