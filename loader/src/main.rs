@@ -4,19 +4,22 @@
 use std::future::Future;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
+use pilar_artifact::loader_status::{LoaderError, LoaderFeature};
 use pilar_loader::config::{self, Config};
 use pilar_loader::machine::Machine;
 use pilar_loader::problem::Problem;
-use pilar_loader::registration::Registration;
+use pilar_loader::registration::{Origin, Registration};
 use pilar_loader::run::{self, Ended};
+use pilar_loader::status;
 use pilar_settings::LOADER;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -62,9 +65,9 @@ struct Sync {
     /// The artifacts directory.
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
-    /// The feature.
+    /// The feature that it must be; default: the one that the image or the index names.
     #[arg(long, value_name = "ID")]
-    feature: FeatureId,
+    feature: Option<FeatureId>,
     /// Print JSON for machines instead of text.
     #[arg(long)]
     json: bool,
@@ -124,7 +127,9 @@ fn run(command: &Command, config: &Config) -> Result<ExitCode, Problem> {
     };
     let status = runtime.block_on(async {
         match command {
-            Command::Init => run::init(config, machine(), stop).await.map(|ended| status(&ended)),
+            Command::Init => {
+                run::init(config, machine(), stop).await.map(|ended| exit_code(&ended))
+            }
             Command::Watch => {
                 run::watch(config, machine(), say_port, stop).await.map(|_| ExitCode::SUCCESS)
             }
@@ -141,33 +146,64 @@ async fn sync(
     config: &Config,
     stop: impl Future<Output = ()>,
 ) -> Result<ExitCode, Problem> {
-    let Sync { from, into, feature, json, .. } = arguments;
-    let registration = match Registration::from_words(feature, from) {
-        Ok(registration) => registration,
+    let Sync { from, into, feature, .. } = arguments;
+    let origin = match Origin::from_word(from) {
+        Ok(origin) => origin,
         Err(error) => {
             eprintln!("pilar-loader: {}", error.problem("--from"));
             return Ok(ExitCode::from(2));
         }
     };
+    let mut stop = pin!(stop);
+    let named = async {
+        match feature {
+            Some(feature) => Ok(feature.clone()),
+            None => run::feature_of(config, machine(), &origin).await,
+        }
+    };
+    let named = tokio::select! {
+        named = named => named,
+        () = &mut stop => return Ok(ExitCode::FAILURE),
+    };
+    let feature = match named {
+        Ok(feature) => feature,
+        Err(problem) => {
+            say(arguments, None, None, Some(&status::error(&problem)));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    let registration = Registration { feature: feature.clone(), origin };
     let (ended, board) = run::sync(config, machine(), registration, into, stop).await?;
     let said = board.status();
-    let said = said.features.get(feature);
-    let error = said.and_then(|said| said.last_error.as_ref());
-    if *json {
-        let error = error.map_or(Value::Null, |error| json!(error));
-        print(&format!("{:#}\n", json!({ "featureId": feature, "feature": said, "error": error })));
+    let said = said.features.get(&feature);
+    say(arguments, Some(&feature), said, said.and_then(|said| said.last_error.as_ref()));
+    Ok(exit_code(&ended))
+}
+
+/// Says how it went.
+fn say(
+    arguments: &Sync,
+    feature: Option<&FeatureId>,
+    said: Option<&LoaderFeature>,
+    error: Option<&LoaderError>,
+) {
+    let from = &arguments.from;
+    if arguments.json {
+        let document = json!({ "featureId": feature, "feature": said, "error": error });
+        print(&format!("{document:#}\n"));
     } else if let Some(error) = error {
         eprintln!(
             "error: {} ({})\n  in: {from}\n  do: {}",
             error.message, error.code, error.remedy
         );
-    } else if let Some(version) = said.and_then(|said| said.active_version.as_ref()) {
+    } else if let Some((feature, version)) =
+        feature.zip(said.and_then(|said| said.active_version.as_ref()))
+    {
         print(&format!("{feature} {version} is in place\n"));
     }
-    Ok(status(&ended))
 }
 
-fn status(ended: &Ended) -> ExitCode {
+fn exit_code(ended: &Ended) -> ExitCode {
     match ended {
         Ended::Done(_) => ExitCode::SUCCESS,
         Ended::Incomplete(_) | Ended::Stopped => ExitCode::FAILURE,

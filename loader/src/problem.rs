@@ -5,6 +5,8 @@ use std::fmt;
 use pilar_artifact::Rejection;
 use pilar_store::StoreError;
 
+use crate::transport::FetchError;
+
 /// A problem: what, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -34,6 +36,12 @@ impl std::error::Error for Problem {}
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::new(error.code(), format!("{}: {error}", error.path().display()), error.remedy())
+    }
+}
+
+impl From<FetchError> for Problem {
+    fn from(error: FetchError) -> Self {
+        Self::new(error.code(), error.to_string(), error.remedy())
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilar_artifact::FeatureId;
 use pilar_settings::keys;
 use pilar_store::{Claim, Store};
 use tokio::task::JoinSet;
@@ -16,7 +17,7 @@ use crate::machine::Machine;
 use crate::place::Placer;
 use crate::problem::Problem;
 use crate::reconcile::Reconciler;
-use crate::registration::Registration;
+use crate::registration::{Origin, Registration};
 use crate::source::kubernetes::{self, Patience};
 use crate::source::{self, Desired, Feed, Registered, Reporter};
 use crate::status::{Board, Progress};
@@ -109,6 +110,19 @@ pub async fn watch(
     tracing::info!("stopping");
     work.end().await;
     Ok(Ended::Stopped)
+}
+
+/// The feature that `origin` says it holds; [`sync`] finds out whether that is so.
+///
+/// # Errors
+/// A [`Problem`] of what is there, or of the way there.
+pub async fn feature_of(
+    config: &Config,
+    machine: Machine,
+    origin: &Origin,
+) -> Result<FeatureId, Problem> {
+    let transports = transports(&config.network, config.limits, machine)?;
+    Ok(transports.feature(origin).await?)
 }
 
 /// `pilar-loader sync --once`: brings one feature into `into` and ends, at the first failure too.
@@ -254,8 +268,7 @@ fn transports(network: &Network, limits: Limits, machine: Machine) -> Result<Tra
         proxies: network.proxies.clone(),
         azure: network.azure.clone(),
     };
-    Transports::new(options, limits, machine.chance)
-        .map_err(|error| Problem::new(error.code(), error.to_string(), error.remedy()))
+    Ok(Transports::new(options, limits, machine.chance)?)
 }
 
 fn report_init(progress: &Progress, is_enough: bool) {

@@ -152,37 +152,6 @@ fn a_second_loader_is_turned_away_with_the_reason() {
 }
 
 #[test]
-fn sync_does_one_feature_and_says_how_it_went() {
-    let (tree, place, server) = released();
-    let into = place.artifacts();
-    let sync = |feature: &str, from: &str| {
-        let words = ["sync", "--once", "--feature", feature, "--from", from, "--into"];
-        let words = [&words[..], &[into.to_str().unwrap(), "--json"]].concat();
-        let output = place.loader(&words).with("LOADER_PLAIN_HTTP_HOSTS", server.host()).ends();
-        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
-    };
-    let url = |feature: &str| server.registration(feature).origin.to_string();
-    // The second time there is nothing to do.
-    for _ in 0..2 {
-        let (status, said) = sync("notes", &url("notes"));
-        assert_eq!(status, 0, "{said}");
-        assert!(common::verified(&into, "notes").is_some());
-    }
-    let (status, said) = sync("other", &url("missing"));
-    assert_eq!(status, 1, "{said}");
-    let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["error"]["code"], "not-found");
-    assert!(common::verified(&into, "notes").is_some(), "it is nobody's business here");
-    assert_eq!(sync("notes", "registry.example.org/notes:latest").0, 2);
-    assert_eq!(sync("Notes", &url("notes")).0, 2);
-    let unsigned = common::tree::signing_key(common::tree::STRANGER);
-    tree.edit_index("notes", &unsigned, |_| {});
-    let (status, said) = sync("notes", &url("notes"));
-    let said: Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((status, &said["error"]["code"]), (1, &Value::from("key-unknown")));
-}
-
-#[test]
 fn a_setting_that_is_wrong_stops_the_start_and_is_named() {
     let place = Place::new();
     for (name, value, words) in [

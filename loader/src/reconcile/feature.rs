@@ -331,6 +331,6 @@ fn say_placed(said: &mut LoaderFeature, placed: Option<crate::record::Placement>
 }
 
 fn failed(error: FetchError) -> Ended {
-    let problem = Problem::new(error.code(), error.to_string(), error.remedy());
-    Ended::Failed { problem, retry_after: error.retry_after() }
+    let retry_after = error.retry_after();
+    Ended::Failed { problem: error.into(), retry_after }
 }

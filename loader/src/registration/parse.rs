@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use pilar_artifact::json::parse_object;
+use pilar_artifact::text::for_people;
 use pilar_artifact::{FeatureId, Limits};
 use reqwest::Url;
 use serde_json::{Map, Value};
@@ -56,35 +57,8 @@ impl Registration {
         })
     }
 
-    /// Reads the words of a command line.
-    ///
-    /// # Errors
-    /// [`RegistrationError`], naming the key of a registration that would hold the same, and the remedy.
-    pub fn from_words(feature: &FeatureId, from: &str) -> Result<Self, RegistrationError> {
-        let key = if from.contains("://") { CDN } else { IMAGE };
-        Self::from_texts(|wanted| match wanted {
-            FEATURE => Some(Ok(feature.as_str())),
-            wanted => (wanted == key).then_some(Ok(from)),
-        })
-    }
-
-    fn from_texts<'d>(
-        get: impl Fn(&'static str) -> Option<Result<&'d str, NotText>>,
-    ) -> Result<Self, RegistrationError> {
-        let mut feature = None;
-        let value = |feature: &Option<FeatureId>, key| match get(key) {
-            None => Ok(None),
-            Some(Ok(text)) if text.len() <= LONGEST_VALUE => {
-                Ok(Some(text.trim()).filter(|text| !text.is_empty()))
-            }
-            Some(_) => Err(refusal(
-                feature.clone(),
-                "registration-value",
-                format!("{key} is not text of up to {LONGEST_VALUE} bytes"),
-                "write the value as a string",
-            )),
-        };
-        let id = value(&feature, FEATURE)?.ok_or_else(|| {
+    fn from_texts<'d>(get: impl Get<'d>) -> Result<Self, RegistrationError> {
+        let id = value(&get, None, FEATURE)?.ok_or_else(|| {
             refusal(
                 None,
                 "registration-no-feature",
@@ -92,7 +66,7 @@ impl Registration {
                 "add featureId, the id of the feature's manifest",
             )
         })?;
-        let id: FeatureId = id.parse().map_err(|error| {
+        let feature: FeatureId = id.parse().map_err(|error| {
             refusal(
                 None,
                 "registration-feature",
@@ -100,10 +74,28 @@ impl Registration {
                 "take the id of the feature's manifest",
             )
         })?;
-        feature = Some(id.clone());
+        let origin = Origin::from_texts(Some(&feature), get)?;
+        Ok(Self { feature, origin })
+    }
+}
+
+impl Origin {
+    /// Reads the word of a command line: the URL of a CDN, or an image.
+    ///
+    /// # Errors
+    /// [`RegistrationError`], naming the key of a registration that would hold the same, and the remedy.
+    pub fn from_word(from: &str) -> Result<Self, RegistrationError> {
+        let key = if from.contains("://") { CDN } else { IMAGE };
+        Self::from_texts(None, |wanted| (wanted == key).then_some(Ok(from)))
+    }
+
+    fn from_texts<'d>(
+        feature: Option<&FeatureId>,
+        get: impl Get<'d>,
+    ) -> Result<Self, RegistrationError> {
         let refuse =
-            |code, message: String, remedy| refusal(Some(id.clone()), code, message, remedy);
-        let origin = match (value(&feature, IMAGE)?, value(&feature, CDN)?) {
+            |code, message: String, remedy| refusal(feature.cloned(), code, message, remedy);
+        match (value(&get, feature, IMAGE)?, value(&get, feature, CDN)?) {
             (Some(_), Some(_)) => Err(refuse(
                 "registration-two-origins",
                 format!("{IMAGE} and {CDN} are both there"),
@@ -114,26 +106,23 @@ impl Registration {
                 format!("there is neither {IMAGE} nor {CDN}"),
                 "add image: <registry>/<repository>@sha256:<digest>, or cdnBaseUrl: https://…",
             )),
-            (Some(image), None) => image.parse::<ImageRef>().map(Origin::Image).map_err(|error| {
+            (Some(image), None) => image.parse::<ImageRef>().map(Self::Image).map_err(|error| {
                 refuse(
                     "registration-image",
                     format!("{IMAGE} \"{}\": {error}", shown(image)),
                     "write <registry>/<repository>@sha256:<digest>; `pilar image push` and `skopeo inspect` print the digest",
                 )
             }),
-            (None, Some(url)) => base_url(url).map(Origin::Cdn).map_err(|problem| {
+            (None, Some(url)) => base_url(url).map(Self::Cdn).map_err(|problem| {
                 refuse(
                     "registration-cdn-url",
                     format!("{CDN}: {problem}"),
                     "write https://<host>/<path of the directory that holds releases.json>",
                 )
             }),
-        }?;
-        Ok(Self { feature: id, origin })
+        }
     }
-}
 
-impl Origin {
     /// What tells one artifact from another: the digest of an image, wherever it is kept; the URL of a CDN.
     pub fn identity(&self) -> String {
         match self {
@@ -154,6 +143,31 @@ impl fmt::Display for Origin {
 
 /// A value of another type than text.
 struct NotText;
+
+/// What looks a key up.
+trait Get<'d>: Fn(&'static str) -> Option<Result<&'d str, NotText>> {}
+
+impl<'d, F: Fn(&'static str) -> Option<Result<&'d str, NotText>>> Get<'d> for F {}
+
+/// The text at a key; none where it is blank.
+fn value<'d>(
+    get: &impl Get<'d>,
+    feature: Option<&FeatureId>,
+    key: &'static str,
+) -> Result<Option<&'d str>, RegistrationError> {
+    match get(key) {
+        None => Ok(None),
+        Some(Ok(text)) if text.len() <= LONGEST_VALUE => {
+            Ok(Some(text.trim()).filter(|text| !text.is_empty()))
+        }
+        Some(_) => Err(refusal(
+            feature.cloned(),
+            "registration-value",
+            format!("{key} is not text of up to {LONGEST_VALUE} bytes"),
+            "write the value as a string",
+        )),
+    }
+}
 
 fn refusal(
     feature: Option<FeatureId>,
@@ -184,7 +198,7 @@ fn base_url(text: &str) -> Result<Url, String> {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
+    for_people(text).chars().take(200).collect()
 }
 
 fn one_line(text: &str) -> String {

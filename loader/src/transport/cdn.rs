@@ -9,7 +9,7 @@ use pilar_artifact::index::IndexEntry;
 use pilar_artifact::json::parse_object;
 use pilar_artifact::verify::{self, Context, Failure, ReadArtifact, ReadError};
 use pilar_artifact::{
-    FileName, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
+    FeatureId, FileName, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
 };
 use pilar_store::Incoming;
 use reqwest::header::{ETAG, HeaderMap};
@@ -52,6 +52,23 @@ pub(super) async fn fetch(
     }
 }
 
+/// The feature that the index below `base` says it is of.
+pub(super) async fn feature(
+    http: &Http,
+    base: &Url,
+    tally: &Tally,
+) -> Result<FeatureId, FetchError> {
+    let access = Access { http, session: None, tally };
+    let limits = &http.limits.artifact;
+    let url = below(base, RELEASES_FILE)?;
+    let get = Get::new(url.clone(), Redirects::SameOrigin);
+    let (_, _, bytes) = access.document(&get, limits.json_bytes).await?;
+    let failed = |failure| FetchError::Document { url: shown(&url), failure };
+    let document = parse_object(&bytes, limits).map_err(|error| failed(Failure::Json(error)))?;
+    let index = ReleaseIndex::from_document(&document);
+    index.map(|index| index.feature_id).map_err(|problem| failed(Failure::Schema(problem)))
+}
+
 /// What the index is.
 enum Releases {
     /// The one that is in place.
@@ -69,7 +86,7 @@ struct Cdn<'a> {
 impl Cdn<'_> {
     async fn releases(&self) -> Result<Releases, FetchError> {
         let limits = &self.access.http.limits;
-        let url = self.url(RELEASES_FILE)?;
+        let url = below(self.base, RELEASES_FILE)?;
         let validator = self.wanted.validator;
         let get = Get { validator, ..Get::new(url, Redirects::SameOrigin) };
         let (status, headers, bytes) =
@@ -123,7 +140,7 @@ impl Cdn<'_> {
         digest: Sha256Digest,
     ) -> Result<Named, FetchError> {
         let path = format!("{version}/{name}");
-        Ok(Named { url: self.url(&path)?, path, digest })
+        Ok(Named { url: below(self.base, &path)?, path, digest })
     }
 
     /// The manifest that the entry names. Its signature is checked with the files, by the placing side; that it is
@@ -131,7 +148,7 @@ impl Cdn<'_> {
     async fn manifest(&self, entry: &IndexEntry) -> Result<Manifest, FetchError> {
         let limits = &self.access.http.limits.artifact;
         let path = manifest_path(&entry.version);
-        let url = self.url(&path)?;
+        let url = below(self.base, &path)?;
         let get = Get::new(url.clone(), Redirects::SameOrigin);
         let (_, _, bytes) = self.access.document(&get, limits.json_bytes).await?;
         let (expected, found) = (entry.manifest_sha256.0, Sha256Digest::of(&bytes));
@@ -169,19 +186,19 @@ impl Cdn<'_> {
             Written::TooLarge => Err(FetchError::TooLarge { url: shown(&url), limit }),
         }
     }
+}
 
-    /// Below the base, whether or not that ends with a slash.
-    fn url(&self, path: &str) -> Result<Url, FetchError> {
-        let mut url = self.base.clone();
-        let segments = url.path_segments_mut().map(|mut segments| {
-            segments.pop_if_empty().extend(path.split('/'));
-        });
-        segments.map_err(|()| FetchError::Option {
-            option: "cdnBaseUrl",
-            problem: "it is not an http or https URL".to_owned(),
-        })?;
-        Ok(url)
-    }
+/// Below the base, whether or not that ends with a slash.
+fn below(base: &Url, path: &str) -> Result<Url, FetchError> {
+    let mut url = base.clone();
+    let segments = url.path_segments_mut().map(|mut segments| {
+        segments.pop_if_empty().extend(path.split('/'));
+    });
+    segments.map_err(|()| FetchError::Option {
+        option: "cdnBaseUrl",
+        problem: "it is not an http or https URL".to_owned(),
+    })?;
+    Ok(url)
 }
 
 fn manifest_path(version: &Version) -> String {

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pilar_artifact::{Sha256Digest, TrustedKeys};
+use pilar_artifact::{FeatureId, Sha256Digest, TrustedKeys};
 use pilar_store::Incoming;
 use semver::Version;
 use tokio::sync::Semaphore;
@@ -98,19 +98,44 @@ impl Transports {
     /// # Errors
     /// [`FetchError`]; what is in the staging directory then is of no use.
     pub async fn fetch(&self, wanted: &Wanted<'_>) -> Result<Fetched, FetchError> {
-        let _turn = self.turns.acquire().await.map_err(|_| FetchError::Lost)?;
         let tally = Tally::default();
-        let fetch = async {
+        self.in_turn(async {
             match &wanted.registration.origin {
                 Origin::Image(image) => {
                     oci::fetch(&self.http, &self.options, wanted, image, &tally).await
                 }
                 Origin::Cdn(base) => cdn::fetch(&self.http, wanted, base, &tally).await,
             }
-        };
+        })
+        .await
+    }
+
+    /// The feature that is there, by what the image or the index says of itself. [`Transports::fetch`] finds out
+    /// whether that is so.
+    ///
+    /// # Errors
+    /// [`FetchError`]
+    pub async fn feature(&self, origin: &Origin) -> Result<FeatureId, FetchError> {
+        let tally = Tally::default();
+        self.in_turn(async {
+            match origin {
+                Origin::Image(image) => {
+                    oci::feature(&self.http, &self.options, image, &tally).await
+                }
+                Origin::Cdn(base) => cdn::feature(&self.http, base, &tally).await,
+            }
+        })
+        .await
+    }
+
+    async fn in_turn<T>(
+        &self,
+        work: impl Future<Output = Result<T, FetchError>>,
+    ) -> Result<T, FetchError> {
+        let _turn = self.turns.acquire().await.map_err(|_| FetchError::Lost)?;
         let after = self.http.limits.whole;
         // On the heap: the caller may hold many of these.
-        let whole = tokio::time::timeout(after, Box::pin(fetch)).await;
+        let whole = tokio::time::timeout(after, Box::pin(work)).await;
         whole.map_err(|_| FetchError::TooSlow { after })?
     }
 }

@@ -2,13 +2,15 @@
 
 use std::fs::File;
 use std::io::{Read, Write as _};
+use std::ops::ControlFlow;
 
-use pilar_artifact::text;
+use pilar_artifact::{FeatureId, text};
 use pilar_store::StoreError;
 use tar::{Archive, EntryType, Header};
 
 use super::pax::{Said, Spoken};
 use super::{Refusal, Rule, Unpacker, path};
+use crate::transport::Limits;
 
 /// setuid, setgid and the sticky bit.
 const SPECIAL_BITS: u32 = 0o7000;
@@ -18,52 +20,23 @@ const PIECE: usize = 64 * 1024;
 const SHOWN: usize = 160;
 
 impl Unpacker {
-    /// Takes the entries of one archive. The `tar` crate parses headers; the extended ones are read here, because
-    /// it would keep them in memory whatever their size.
+    /// Takes the entries of one archive.
     pub(super) fn entries(&mut self, source: &mut impl Read) -> Result<(), Refusal> {
         self.paths.next_layer();
-        let mut archive = Archive::new(&mut *source);
-        let mut spoken = Spoken::default();
-        for entry in archive.entries().map_err(Refusal::of)?.raw(true) {
-            let mut entry = entry.map_err(Refusal::of)?;
-            self.count()?;
-            let header = entry.header().clone();
-            let said = match header.entry_type() {
-                EntryType::GNULongName => spoken.read_long_name(&mut entry),
-                EntryType::XHeader => spoken.read_records(&mut entry, false),
-                EntryType::XGlobalHeader => spoken.read_records(&mut entry, true),
-                _ => {
-                    let spoken = std::mem::take(&mut spoken);
-                    self.entry(&header, &spoken, &mut entry)?;
-                    Ok(())
-                }
-            };
-            said.map_err(|said| match said {
-                Said::Rule(rule) => refuse(&header.path_bytes(), rule),
-                Said::Refusal(refusal) => refusal,
-            })?;
-        }
-        if !spoken.is_empty() {
-            return Err(refuse(&spoken.path.unwrap_or_default(), Rule::Header));
-        }
+        let mut count = Count { entries: self.entries, limit: self.limits.entries };
+        let taken = each(source, &mut count, |header, spoken, content| {
+            self.entry(header, spoken, content).map(|()| ControlFlow::Continue(()))
+        });
+        self.entries = count.entries;
+        taken?;
         only_zeros(source)
-    }
-
-    fn count(&mut self) -> Result<(), Refusal> {
-        self.entries += 1;
-        let limit = self.limits.entries;
-        if self.entries <= limit {
-            return Ok(());
-        }
-        let what = "the entries of the image";
-        Err(Refusal::TooMuch { code: "too-many-entries", what, limit: limit as u64 })
     }
 
     fn entry(
         &mut self,
         header: &Header,
         spoken: &Spoken,
-        content: &mut impl Read,
+        content: &mut dyn Read,
     ) -> Result<(), Refusal> {
         let in_header = header.path_bytes();
         let raw = spoken.path.as_deref().unwrap_or(&in_header);
@@ -88,7 +61,7 @@ impl Unpacker {
         }
     }
 
-    fn file(&self, path: &str, size: u64, content: &mut impl Read) -> Result<(), Refusal> {
+    fn file(&self, path: &str, size: u64, content: &mut dyn Read) -> Result<(), Refusal> {
         let limit = self.limits.artifact.file_bytes;
         if size > limit {
             let what = "the bytes of one file";
@@ -96,6 +69,75 @@ impl Unpacker {
         }
         copy(size, content, &mut self.into.create(path)?, path)
     }
+}
+
+/// The feature in whose directory the first entry of an archive lies that lies in one.
+pub(super) fn first_feature(
+    source: &mut impl Read,
+    limits: &Limits,
+) -> Result<Option<FeatureId>, Refusal> {
+    let mut count = Count { entries: 0, limit: limits.entries };
+    let mut found = None;
+    each(source, &mut count, |header, spoken, _| {
+        let is_directory = kind(header.entry_type()).unwrap_or(false);
+        let in_header = header.path_bytes();
+        let path = spoken.path.as_deref().unwrap_or(&in_header);
+        found = path::plain(path, is_directory, limits).ok().and_then(path::feature);
+        Ok(if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(found)
+}
+
+/// The entries of an image so far.
+struct Count {
+    entries: usize,
+    limit: usize,
+}
+
+impl Count {
+    fn one_more(&mut self) -> Result<(), Refusal> {
+        self.entries += 1;
+        if self.entries <= self.limit {
+            return Ok(());
+        }
+        let what = "the entries of the image";
+        Err(Refusal::TooMuch { code: "too-many-entries", what, limit: self.limit as u64 })
+    }
+}
+
+/// Hands each entry of an archive to `take`, with what the headers before it say of it, until that has enough. The
+/// `tar` crate parses headers; the extended ones are read here, because it would keep them in memory whatever their size.
+fn each(
+    source: &mut impl Read,
+    count: &mut Count,
+    mut take: impl FnMut(&Header, &Spoken, &mut dyn Read) -> Result<ControlFlow<()>, Refusal>,
+) -> Result<(), Refusal> {
+    let mut archive = Archive::new(source);
+    let mut spoken = Spoken::default();
+    for entry in archive.entries().map_err(Refusal::of)?.raw(true) {
+        let mut entry = entry.map_err(Refusal::of)?;
+        count.one_more()?;
+        let header = entry.header().clone();
+        let said = match header.entry_type() {
+            EntryType::GNULongName => spoken.read_long_name(&mut entry),
+            EntryType::XHeader => spoken.read_records(&mut entry, false),
+            EntryType::XGlobalHeader => spoken.read_records(&mut entry, true),
+            _ => {
+                if take(&header, &std::mem::take(&mut spoken), &mut entry)?.is_break() {
+                    return Ok(());
+                }
+                Ok(())
+            }
+        };
+        said.map_err(|said| match said {
+            Said::Rule(rule) => refuse(&header.path_bytes(), rule),
+            Said::Refusal(refusal) => refusal,
+        })?;
+    }
+    if spoken.is_empty() {
+        return Ok(());
+    }
+    Err(refuse(&spoken.path.unwrap_or_default(), Rule::Header))
 }
 
 /// Whether it is a directory; all but two kinds of entry are refused.
@@ -112,7 +154,7 @@ fn kind(entry_type: EntryType) -> Result<bool, Rule> {
 }
 
 /// Reading and writing fail for different reasons, which [`std::io::copy`] does not tell apart.
-fn copy(size: u64, content: &mut impl Read, file: &mut File, path: &str) -> Result<(), Refusal> {
+fn copy(size: u64, content: &mut dyn Read, file: &mut File, path: &str) -> Result<(), Refusal> {
     let mut piece = vec![0; PIECE.min(usize::try_from(size).unwrap_or(PIECE))];
     let mut left = size;
     while left > 0 {

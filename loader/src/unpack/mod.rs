@@ -75,28 +75,49 @@ impl Unpacker {
     pub fn layer(&mut self, source: impl Read, layer: &Layer) -> Result<(), Refusal> {
         let compressed = Cell::new(0);
         let mut measured = Measured::new(source, layer, &compressed);
-        let unpacked = match layer.compression {
-            Compression::None => self.archive(&mut measured, &compressed),
-            Compression::Gzip => self.archive(MultiGzDecoder::new(&mut measured), &compressed),
-            Compression::Zstd => zstd::Decoder::new(&mut measured)
-                .and_then(|mut decoder| {
-                    decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-                    Ok(decoder)
-                })
-                .map_err(Refusal::of)
-                .and_then(|decoder| self.archive(decoder, &compressed)),
-        };
+        let unpacked = decompressed(&mut measured, layer.compression, |archive| {
+            let mut expanded = Expanded::new(archive, &compressed, self.limits, self.expanded);
+            let taken = self.entries(&mut expanded);
+            self.expanded = expanded.total();
+            taken
+        });
         match unpacked {
             // No need to look further: it is the disk.
             Err(refusal @ Refusal::Store(_)) => Err(refusal),
             unpacked => measured.finish().and(unpacked),
         }
     }
+}
 
-    fn archive(&mut self, source: impl Read, compressed: &Cell<u64>) -> Result<(), Refusal> {
-        let mut expanded = Expanded::new(source, compressed, self.limits, self.expanded);
-        let taken = self.entries(&mut expanded);
-        self.expanded = expanded.total();
-        taken
+/// The feature that a layer says it holds: the one in whose directory its first entry lies that lies in one. It reads no
+/// further, and holds nothing against a digest: whether it is so, [`Unpacker`] finds out.
+///
+/// # Errors
+/// [`Refusal`] where the layer cannot be read so far.
+pub fn feature_of(
+    source: impl Read,
+    layer: &Layer,
+    limits: Limits,
+) -> Result<Option<FeatureId>, Refusal> {
+    let compressed = Cell::new(0);
+    let measured = Measured::new(source, layer, &compressed);
+    decompressed(measured, layer.compression, |archive| {
+        entries::first_feature(&mut Expanded::new(archive, &compressed, limits, 0), &limits)
+    })
+}
+
+fn decompressed<T>(
+    mut source: impl Read,
+    compression: Compression,
+    take: impl FnOnce(&mut dyn Read) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
+    match compression {
+        Compression::None => take(&mut source),
+        Compression::Gzip => take(&mut MultiGzDecoder::new(source)),
+        Compression::Zstd => {
+            let mut decoder = zstd::Decoder::new(source).map_err(Refusal::of)?;
+            decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(Refusal::of)?;
+            take(&mut decoder)
+        }
     }
 }

@@ -96,6 +96,11 @@ pub(super) fn plain<'p>(
     Ok(path)
 }
 
+/// The feature in whose directory a path lies.
+pub(super) fn feature(path: &str) -> Option<FeatureId> {
+    path.strip_prefix(ARTIFACTS)?.strip_prefix('/')?.split('/').next()?.parse().ok()
+}
+
 /// Where in the feature's directory the entry belongs; `None` for that directory itself and those above it.
 pub(super) fn within<'p>(
     path: &'p str,

@@ -6,15 +6,15 @@ mod session;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pilar_artifact::Sha256Digest;
+use pilar_artifact::{FeatureId, Sha256Digest};
 use reqwest::Url;
 
 use super::credentials::{Repository, candidates};
-use super::download::{Access, channel};
+use super::download::{Access, Feed, channel};
 use super::http::{Get, Http, Redirects, Tally, shown};
 use super::{FetchError, Fetched, Options, Wanted};
 use crate::registration::ImageRef;
-use crate::unpack::{Refusal, Unpacker};
+use crate::unpack::{self, Layer, Refusal, Unpacker};
 use manifest::{ACCEPTED, Described, Document, own_architecture, select};
 
 pub(super) use session::Session;
@@ -27,14 +27,7 @@ pub(super) async fn fetch(
     image: &ImageRef,
     tally: &Tally,
 ) -> Result<Fetched, FetchError> {
-    let repository = Repository::of(&image.registry, &image.repository);
-    let root = http.root(&repository.host).ok_or_else(|| FetchError::Option {
-        option: "image",
-        problem: format!("\"{}\" is not the host of a registry", image.registry),
-    })?;
-    let credentials =
-        candidates(&options.docker_configs, options.azure.as_ref(), &repository).await?;
-    let session = Session::new(root, repository, credentials, options.azure.clone());
+    let session = session(http, options, image).await?;
     let pull = Pull { access: Access { http, session: Some(&session), tally }, session: &session };
     let layers = pull.layers(image.digest).await?;
     let feature = &wanted.registration.feature;
@@ -46,6 +39,39 @@ pub(super) async fn fetch(
         transferred: tally.transferred.load(Ordering::Relaxed),
         retries: tally.retries.load(Ordering::Relaxed),
     })
+}
+
+/// The feature that `image` says it holds.
+pub(super) async fn feature(
+    http: &Http,
+    options: &Options,
+    image: &ImageRef,
+    tally: &Tally,
+) -> Result<FeatureId, FetchError> {
+    let session = session(http, options, image).await?;
+    let pull = Pull { access: Access { http, session: Some(&session), tally }, session: &session };
+    for Described { layer, .. } in pull.layers(image.digest).await? {
+        let digest = layer.digest;
+        let limits = http.limits;
+        let found = pull.take(layer, move |feed, layer| unpack::feature_of(feed, layer, limits));
+        if let Some(feature) = found.await?.map_err(refused(digest))? {
+            return Ok(feature);
+        }
+    }
+    let url = shown(&pull.url("manifests", image.digest)?);
+    let problem = "it holds no directory artifacts/<featureId>/".to_owned();
+    Err(FetchError::Image { code: "image-no-feature", url, problem })
+}
+
+async fn session(http: &Http, options: &Options, image: &ImageRef) -> Result<Session, FetchError> {
+    let repository = Repository::of(&image.registry, &image.repository);
+    let root = http.root(&repository.host).ok_or_else(|| FetchError::Option {
+        option: "image",
+        problem: format!("\"{}\" is not the host of a registry", image.registry),
+    })?;
+    let credentials =
+        candidates(&options.docker_configs, options.azure.as_ref(), &repository).await?;
+    Ok(Session::new(root, repository, credentials, options.azure.clone()))
 }
 
 struct Pull<'a> {
@@ -117,24 +143,33 @@ impl Pull<'_> {
             if holds.is_some_and(is_there) {
                 continue;
             }
-            let url = self.url("blobs", layer.digest)?;
-            let (sink, feed) = channel();
-            let (digest, size) = (layer.digest, layer.size);
-            let taken = tokio::task::spawn_blocking(move || {
-                let taken = unpacker.layer(feed, &layer);
-                (unpacker, taken)
-            });
-            let get = Get::new(url, Redirects::Anywhere);
-            let came = self.access.download(&get, Some(size), sink).await;
-            let (again, taken) = taken.await.map_err(|_| FetchError::Lost)?;
+            let digest = layer.digest;
+            let (again, taken) = self
+                .take(layer, move |feed, layer| {
+                    let taken = unpacker.layer(feed, layer);
+                    (unpacker, taken)
+                })
+                .await?;
             unpacker = again;
-            // Where the network failed, the thread saw only that the layer is too short.
-            came?;
-            let refused =
-                |refusal: Refusal| FetchError::Layer { layer: digest, refusal: Box::new(refusal) };
-            taken.map_err(refused)?;
+            taken.map_err(refused(digest))?;
         }
         Ok(())
+    }
+
+    /// Sends a layer to a thread that takes it.
+    async fn take<T: Send + 'static>(
+        &self,
+        layer: Layer,
+        take: impl FnOnce(Feed, &Layer) -> T + Send + 'static,
+    ) -> Result<T, FetchError> {
+        let get = Get::new(self.url("blobs", layer.digest)?, Redirects::Anywhere);
+        let size = layer.size;
+        let (sink, feed) = channel();
+        let taken = tokio::task::spawn_blocking(move || take(feed, &layer));
+        let came = self.access.download(&get, Some(size), sink).await;
+        let taken = taken.await.map_err(|_| FetchError::Lost)?;
+        // Where the network failed, the thread saw only that the layer is too short.
+        came.map(|()| taken)
     }
 
     fn url(&self, what: &str, digest: Sha256Digest) -> Result<Url, FetchError> {
@@ -146,4 +181,8 @@ impl Pull<'_> {
             problem: format!("\"{}\" is not a repository", self.session.repository.path),
         })
     }
+}
+
+fn refused(layer: Sha256Digest) -> impl FnOnce(Refusal) -> FetchError {
+    move |refusal| FetchError::Layer { layer, refusal: Box::new(refusal) }
 }
