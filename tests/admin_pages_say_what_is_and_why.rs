@@ -24,12 +24,12 @@ use pilar_artifact::operations::Operation;
 use pilar_artifact::{FeatureId, Limits, TrustedKeys};
 use pilar_host::admin::pages::{self, EventFilter, LivePage, LoginProblem};
 use pilar_host::admin::{
-    HostFacts, LoaderStatus, MINUTES, Minute, Notice, POLICY, Readiness, Series, Traffic, View,
-    assets,
+    HostFacts, MINUTES, Minute, Notice, POLICY, Readiness, Series, Traffic, View, assets,
 };
 use pilar_host::catalog::{Now, Settings, Watching};
 use pilar_host::config::Retain;
 use pilar_host::control::Control;
+use pilar_host::loader_report::LoaderReport;
 use pilar_host::shell::{Sdk, Site};
 use pilar_host::snapshot::Snapshot;
 use serde_json::json;
@@ -143,11 +143,16 @@ fn traffic(until: Timestamp, features: &[(&str, u64)]) -> Traffic {
     }
 }
 
-const STATUS: &str = r#"{ "updatedAt": "2026-03-02T08:12:40Z", "features": {
+const STATUS: &str = r#"{ "updatedAt": "2026-03-02T08:12:40Z",
+    "source": { "kind": "kubernetes", "lastContactAt": "2026-03-02T07:55:00Z",
+        "error": { "code": "cluster-unreachable", "message": "the API server does not answer", "remedy": "see the network" } },
+    "refused": [{ "place": "ward/planning", "featureId": "planning",
+        "error": { "code": "registration-image", "message": "image has no digest", "remedy": "write <registry>/<repository>@sha256:<digest>" } }],
+    "features": {
     "patientlist": { "desired": "sha256:4be0cf7a1d2f", "actual": "sha256:4be0cf7a1d2f", "attempts": 1,
         "lastAttemptAt": "2026-03-02T08:02:00Z", "lastSuccessAt": "2026-03-02T08:02:00Z", "durationMs": 412 },
     "medication": { "desired": "sha256:99aa12f3c4d5", "actual": "sha256:17cc0de1b2a3", "attempts": 7,
-        "lastAttemptAt": "2026-03-02T08:12:20Z", "lastError": { "code": "server-error", "message": "registry.example: 503 Service Unavailable" } } } }"#;
+        "lastAttemptAt": "2026-03-02T08:12:20Z", "lastError": { "code": "server-error", "message": "registry.example: 503 Service Unavailable", "remedy": "see the log of the registry" } } } }"#;
 
 fn view<'a>(
     snapshot: &'a Snapshot,
@@ -253,7 +258,7 @@ fn the_overview_answers_first_and_then_lists_what_differs() {
     let (snapshot, history) = (control.current().load_full(), control.history());
     let traffic = traffic(now(), &[("patientlist", 19), ("appointments", 8), ("allergybadge", 3)]);
     let mut view = view(&snapshot, &history, &traffic, now());
-    view.loader = Some(Arc::new(LoaderStatus::parse(STATUS.as_bytes())));
+    view.loader = Some(Arc::new(LoaderReport::of(STATUS.as_bytes())));
     let text = page(&pages::overview(&view));
     assert_says(
         &text,
@@ -265,7 +270,12 @@ fn the_overview_answers_first_and_then_lists_what_differs() {
             "Check 3, index signature",
             "The feature planning has /planning",
             "registry.example: 503 Service Unavailable",
-            "1 of 2 not in place yet",
+            "See the log of the registry",
+            "Does not hear what is registered",
+            "Registrations from ConfigMaps of the cluster",
+            "Not now The API server does not answer cluster-unreachable See the network",
+            "ward/planning",
+            "Image has no digest registration-image Write &lt;registry&gt;/&lt;repository&gt;@sha256:&lt;digest&gt;",
             "Lab Results",
             "io_uring",
         ],
@@ -282,6 +292,40 @@ fn the_overview_answers_first_and_then_lists_what_differs() {
         assert!(page.contains(&format!("data-stream=\"{stream}\"")), "{name}");
     }
     leave("troubled", &all);
+}
+
+#[test]
+fn the_overview_says_how_the_loader_does_in_one_line() {
+    let tree = Tree::new();
+    let control = control(&tree);
+    let (snapshot, history) = (control.current().load_full(), control.history());
+    let traffic = traffic(now(), &[]);
+    let mut view = view(&snapshot, &history, &traffic, now());
+    let mut line = |status: serde_json::Value| {
+        view.loader = Some(Arc::new(LoaderReport::of(status.to_string().as_bytes())));
+        let text = page(&pages::overview(&view));
+        text.split_once(" Loader ").unwrap().1.to_owned()
+    };
+    let error =
+        json!({ "code": "cluster-unreachable", "message": "no route", "remedy": "mend it" });
+    let refused = json!([{ "place": "a.yaml", "error": error }]);
+    let (here, away) = (json!({ "desired": "aa", "actual": "aa" }), json!({ "desired": "aa" }));
+    for (words, status) in [
+        ("Its status cannot be read", json!([])),
+        ("All that is registered is in place", json!({ "features": { "notes": here } })),
+        (
+            "1 of 2 not in place yet",
+            json!({ "features": { "notes": here, "labs": away }, "refused": refused }),
+        ),
+        ("Refuses 1 registration", json!({ "features": { "notes": here }, "refused": refused })),
+        (
+            "Does not hear what is registered",
+            json!({ "source": { "kind": "kubernetes", "error": error }, "features": { "labs": away } }),
+        ),
+    ] {
+        let line = line(status);
+        assert!(line.starts_with(words), "{words}: {line}");
+    }
 }
 
 #[test]
@@ -433,9 +477,11 @@ fn nothing_is_inline_and_no_text_becomes_markup() {
     let traffic = traffic(now(), &[("notes", 1)]);
     let mut view = view(&snapshot, &history, &traffic, now());
     let status = json!({
-        "features": { "<i>": { "lastError": { "code": hostile, "message": hostile }, "desired": hostile } }
+        "source": { "kind": hostile, "error": { "code": hostile, "message": hostile, "remedy": hostile } },
+        "refused": [{ "place": hostile, "error": { "code": hostile, "message": hostile, "remedy": hostile } }],
+        "features": { "notes": { "lastError": { "code": hostile, "message": hostile }, "desired": hostile } }
     });
-    view.loader = Some(Arc::new(LoaderStatus::parse(status.to_string().as_bytes())));
+    view.loader = Some(Arc::new(LoaderReport::of(status.to_string().as_bytes())));
     view.host.refresh_error = Some(hostile.to_owned());
     let mut pages = all(&view);
     pages.push(("login".to_owned(), pages::login(hostile, hostile, None).into_string()));

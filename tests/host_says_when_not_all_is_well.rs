@@ -14,6 +14,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use pilar_artifact::operations::{Operation, Window};
 use pilar_artifact::{Limits, TrustedKeys};
 use pilar_host::catalog::{Catalog, Now, Settings, Watching, watch};
@@ -378,8 +379,14 @@ fn what_the_loader_says_is_shown_as_it_stands_and_decides_nothing() {
     tree.publish(&notes("1.0.0"));
     let host = Setup::of(&tree).start();
     assert!(health(&host).get("loader").is_none(), "no loader is at work");
+    let heard: Timestamp = "2026-03-02T08:12:38Z".parse().unwrap();
     let status = json!({
         "updatedAt": "2026-03-02T08:12:40Z",
+        "source": { "kind": "directory", "lastContactAt": heard },
+        "refused": [{
+            "place": "labs.yaml", "featureId": "labs",
+            "error": { "code": "registration-image", "message": "no digest", "remedy": "add it" },
+        }],
         "features": { "notes": {
             "desired": "sha256:bb", "actual": "sha256:aa", "origin": "image", "attempts": 3,
             "lastError": { "code": "server-error", "message": "503", "remedy": "wait" },
@@ -390,9 +397,12 @@ fn what_the_loader_says_is_shown_as_it_stands_and_decides_nothing() {
     std::fs::create_dir(&directory).unwrap();
     let write = |text: &str| std::fs::write(directory.join("status.json"), text).unwrap();
     write(&status.to_string());
-    let said = health(&host);
+    let since = || (Timestamp::now() - heard).get_seconds().unsigned_abs();
+    let (before, mut said, after) = (since(), health(&host), since());
     let mut expected = status.clone();
     expected["features"]["notes"].as_object_mut().unwrap().remove("ours");
+    let age = said["loader"].as_object_mut().unwrap().remove("contactAgeSeconds").unwrap();
+    assert!((before..=after + 1).contains(&age.as_u64().unwrap()), "{before} {age} {after}");
     assert_eq!((&said["loader"], &said["status"]), (&expected, &"ok".into()));
     write("{");
     assert!(health(&host)["loader"]["problem"].as_str().is_some());

@@ -280,10 +280,34 @@ fn a_host_says_whether_it_is_ready_watches_and_which_keys_it_needs() {
 }
 
 #[test]
+fn registrations_that_the_loader_refuses_are_counted_by_code() {
+    let tree = Tree::new();
+    std::fs::create_dir(tree.path(".loader")).unwrap();
+    let refused = |code: &str| format!(r#"{{ "place": "a", "error": {{ "code": "{code}" }} }}"#);
+    let [one, other] = ["registration-image", "registration-syntax"].map(refused);
+    let status = format!(r#"{{ "refused": [{one}, {other}, {one}] }}"#);
+    std::fs::write(tree.path(".loader/status.json"), status).unwrap();
+    let text = scrape(&guarded(&tree).start());
+    let counted = values(&text, "pilar_loader_refused_registrations{");
+    let counted: Vec<(String, f64)> =
+        counted.into_iter().map(|(sample, count)| (code(&sample), count)).collect();
+    let expected =
+        [("registration-image".to_owned(), 2.0), ("registration-syntax".to_owned(), 1.0)];
+    assert_eq!(counted, expected);
+}
+
+#[test]
 fn a_loader_status_that_says_no_time_is_not_taken_for_a_recent_one() {
     let tree = Tree::new();
     std::fs::create_dir(tree.path(".loader")).unwrap();
     std::fs::write(tree.path(".loader/status.json"), "half a fi").unwrap();
-    let text = scrape(&guarded(&tree).start());
+    let host = guarded(&tree).start();
+    let text = scrape(&host);
     assert_eq!(values(&text, "pilar_loader_contact_timestamp_seconds")[0].1, 0.0);
+    assert_eq!(values(&text, "pilar_loader_source_contact_timestamp_seconds"), []);
+    let unheard = r#"{ "updatedAt": "2026-01-01T00:00:00Z", "source": { "kind": "kubernetes" } }"#;
+    std::fs::write(tree.path(".loader/status.json"), unheard).unwrap();
+    let text = scrape(&host);
+    assert!(values(&text, "pilar_loader_contact_timestamp_seconds")[0].1 > 0.0);
+    assert_eq!(values(&text, "pilar_loader_source_contact_timestamp_seconds")[0].1, 0.0);
 }

@@ -199,6 +199,7 @@ fn serve(received: mpsc::Receiver<pilar_host::edge::ServiceCall<Snapshot>>) {
         workers: 2,
         started_at: Timestamp::UNIX_EPOCH,
         started: Instant::now(),
+        clock: || Now { wall: Timestamp::UNIX_EPOCH, monotonic: Instant::now() },
         ready_sentinel: None,
         draining: watch::channel(false).1,
         watching: watch::channel(Watching::Off).1,

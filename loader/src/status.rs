@@ -90,7 +90,7 @@ impl Board {
 
     /// Changes what is said of a feature.
     pub fn update(&self, feature: &FeatureId, change: impl FnOnce(&mut LoaderFeature)) {
-        change(self.lock().features.entry(feature.clone()).or_insert_with(unknown));
+        change(self.lock().features.entry(feature.clone()).or_default());
         self.changed.send_replace(());
     }
 
@@ -146,7 +146,7 @@ impl Board {
         let last = contact.last.map(|last| last.elapsed());
         let state = self.lock();
         LoaderStatus {
-            updated_at: now,
+            updated_at: Some(now),
             source: SourceStatus {
                 kind: self.kind.to_owned(),
                 last_contact_at: last.and_then(|age| now.checked_sub(age).ok()),
@@ -229,23 +229,4 @@ fn report(now: Option<Problem>, before: &mut Option<Problem>) {
         tracing::error!(code, remedy, "the status cannot be written: {message}");
     }
     *before = now;
-}
-
-fn unknown() -> LoaderFeature {
-    LoaderFeature {
-        desired: None,
-        actual: None,
-        origin: None,
-        registered_in: None,
-        index_sha256: None,
-        sequence: None,
-        active_version: None,
-        attempts: 0,
-        last_error: None,
-        last_attempt_at: None,
-        last_success_at: None,
-        next_attempt_at: None,
-        duration_ms: None,
-        transferred_bytes: None,
-    }
 }

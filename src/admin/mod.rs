@@ -6,7 +6,6 @@
 
 pub mod assets;
 mod chart;
-mod loader;
 pub mod pages;
 mod traffic;
 mod words;
@@ -18,9 +17,9 @@ use jiff::Timestamp;
 
 use crate::catalog::Watching;
 use crate::control::History;
+use crate::loader_report::LoaderReport;
 use crate::snapshot::Snapshot;
 
-pub use loader::{LoaderFeature, LoaderStatus};
 pub use traffic::{MINUTES, Minute, Series, Traffic};
 
 /// The content security policy of every page: nothing inline, nothing from elsewhere, no frames.
@@ -39,7 +38,7 @@ pub struct View<'a> {
     /// The process.
     pub host: HostFacts,
     /// What the loader last wrote; none where no loader is at work.
-    pub loader: Option<Arc<LoaderStatus>>,
+    pub loader: Option<Arc<LoaderReport>>,
     /// What each form sends back in its field `csrf`.
     pub csrf: &'a str,
     /// Whether there is a session to end.

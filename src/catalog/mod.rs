@@ -39,9 +39,9 @@ pub use seal::SealedFile;
 pub use state::{FeatureState, Ignored, IndexFacts, IndexTrouble, KeyExpired, Standing};
 pub use watch::{Watching, watch};
 
-use crate::admin::{LoaderFeature, LoaderStatus};
 use crate::config::Retain;
 use crate::edge::Owner;
+use crate::loader_report::LoaderReport;
 use listed::Listed;
 use memory::Memory;
 use retain::Retained;
@@ -301,9 +301,9 @@ impl Catalog {
 /// The features that the loader says are registered by the digest of an image, so that an older index is a rollback that
 /// was asked for (contract §4). It decides what is reported and nothing else: revoked stays revoked.
 fn registered_images(artifacts_dir: &Path) -> BTreeSet<String> {
-    let status = LoaderStatus::read(artifacts_dir).unwrap_or_default();
-    let images = status.features.into_iter().filter(LoaderFeature::is_image);
-    images.map(|feature| feature.feature_id).collect()
+    let report = LoaderReport::read(artifacts_dir).unwrap_or_default();
+    let images = report.status.features.into_iter().filter(|(_, feature)| feature.is_image());
+    images.map(|(id, _)| id.into()).collect()
 }
 
 /// A feature whose index cannot be trusted goes on with what it had (contract §6).

@@ -130,6 +130,7 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         workers,
         started_at: started.wall,
         started: started.monotonic,
+        clock: now,
         ready_sentinel: config.ready_sentinel.clone(),
         draining: is_draining,
         watching: is_watching,
@@ -154,7 +155,6 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
         retain: config.retain,
         trust_proxy: config.trust_proxy,
         refreshes: refresh_calls,
-        clock: now,
         random,
     };
     let mut admin = admin::router(&config.admin, parts);

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::Host;
 use super::reply::{RequestId, error};
-use crate::admin::LoaderStatus;
 use crate::catalog::Watching;
+use crate::loader_report::LoaderReport;
 use crate::snapshot::Snapshot;
 
 /// What `/_health` says beside what the snapshot has ready.
@@ -26,10 +26,20 @@ struct Head<'a> {
     host: HostHealth<'a>,
     /// What the loader last wrote; left out where none is at work.
     #[serde(skip_serializing_if = "Option::is_none")]
-    loader: Option<&'a LoaderStatus>,
+    loader: Option<LoaderHealth<'a>>,
     /// Why the last refresh failed as a whole.
     #[serde(skip_serializing_if = "str::is_empty")]
     refresh_error: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LoaderHealth<'a> {
+    /// Since it last heard from where registrations come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact_age_seconds: Option<u64>,
+    #[serde(flatten)]
+    report: &'a LoaderReport,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,8 +65,11 @@ pub(super) async fn all(
     let watching = host.watching.borrow().clone();
     let refresh_error = host.refresh_error.load();
     let loader = host.loader.status().await;
-    let head =
-        Head { loader: loader.as_deref(), ..head(&host, &snapshot, &watching, &refresh_error) };
+    let loader = loader.as_deref().map(|report| LoaderHealth {
+        contact_age_seconds: report.contact_age_seconds((host.clock)().wall),
+        report,
+    });
+    let head = Head { loader, ..head(&host, &snapshot, &watching, &refresh_error) };
     match serde_json::to_string(&head) {
         Ok(head) => json(StatusCode::OK, joined(&head, snapshot.health().document())),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::admin::LoaderStatus;
+use crate::loader_report::LoaderReport;
 
 /// The status of the loader of an artifacts directory, read anew when its file is another.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Loader {
     known: Mutex<Known>,
 }
 
-type Known = Option<(Identity, Option<Arc<LoaderStatus>>)>;
+type Known = Option<(Identity, Option<Arc<LoaderReport>>)>;
 
 /// What tells one file from the one that replaces it; none where there is no file.
 type Identity = Option<(u64, u64, i64, i64)>;
@@ -25,12 +25,12 @@ impl Loader {
     }
 
     /// What it said last; none where no loader is at work.
-    pub(super) async fn status(self: &Arc<Self>) -> Option<Arc<LoaderStatus>> {
+    pub(super) async fn status(self: &Arc<Self>) -> Option<Arc<LoaderReport>> {
         let this = self.clone();
         tokio::task::spawn_blocking(move || this.read()).await.ok().flatten()
     }
 
-    fn read(&self) -> Option<Arc<LoaderStatus>> {
+    fn read(&self) -> Option<Arc<LoaderReport>> {
         // Before the file is read: one that is replaced meanwhile is read once more the next time.
         let identity = identity(&self.artifacts_dir);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,13 +39,13 @@ impl Loader {
         {
             return status.clone();
         }
-        let status = LoaderStatus::read(&self.artifacts_dir).map(Arc::new);
+        let status = LoaderReport::read(&self.artifacts_dir).map(Arc::new);
         *known = Some((identity, status.clone()));
         status
     }
 }
 
 fn identity(artifacts_dir: &Path) -> Identity {
-    let metadata = LoaderStatus::path(artifacts_dir).symlink_metadata().ok()?;
+    let metadata = LoaderReport::path(artifacts_dir).symlink_metadata().ok()?;
     Some((metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec()))
 }

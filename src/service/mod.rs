@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 
-use crate::catalog::Watching;
+use crate::catalog::{Now, Watching};
 use crate::edge::{Lookup, ServiceCall};
 use crate::shell::LIVE_RELOAD_PATH;
 use crate::snapshot::Snapshot;
@@ -53,6 +53,8 @@ pub struct Host {
     pub started_at: Timestamp,
     /// When the process started, by the monotonic clock.
     pub started: Instant,
+    /// The time.
+    pub clock: fn() -> Now,
     /// The file that must exist before the host is ready.
     pub ready_sentinel: Option<PathBuf>,
     /// True while the host finishes requests before it exits.

@@ -38,6 +38,8 @@ pub(crate) fn host_with_every_metric(tree: &Tree) -> Host {
     }
     let status = json!({
         "updatedAt": "2026-01-01T00:00:00Z",
+        "source": { "kind": "directory", "lastContactAt": "2026-01-01T00:00:00Z" },
+        "refused": [{ "place": "labs.yaml", "error": { "code": "registration-image" } }],
         "features": { "notes": { "desired": "sha256:aa", "actual": "sha256:bb" } },
     });
     let loader = tree.path(".loader");

@@ -5,6 +5,7 @@ mod events;
 mod feature;
 mod features;
 mod frame;
+mod loader;
 mod login;
 mod overview;
 pub(super) mod parts;

@@ -2,11 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::super::{LoaderStatus, Readiness, View, chart, words};
+use super::super::{Readiness, View, chart, words};
 use super::frame::{Frame, live_status, refresh_elsewhere, refresh_form};
 use super::parts::{Tone, badge, column, empty, facts, icon, none, prose, section, table};
-use super::{events, features, standing};
+use super::{events, features, loader, standing};
 use crate::catalog::{FeatureState, Standing, Watching};
+use crate::loader_report::LoaderReport;
 
 /// So many of the latest events are shown.
 const LATEST: usize = 6;
@@ -30,8 +31,8 @@ pub fn overview(view: &View<'_>) -> Markup {
         }
         (live(fine))
         (section("host", "This host", &host(view)))
-        @if let Some(status) = &view.loader {
-            (section("loader", "Loader", &loader(view, status)))
+        @if let Some(report) = &view.loader {
+            (section("loader", "Loader", &loader::loader(view, report)))
         }
         @if !view.snapshot.ignored().is_empty() {
             (section("ignored", "Ignored in the artifacts directory", &ignored(view)))
@@ -191,65 +192,22 @@ fn host(view: &View<'_>) -> Markup {
     ])
 }
 
-fn convergence(loader: Option<&LoaderStatus>) -> Markup {
-    let Some(status) = loader else {
+fn convergence(loader: Option<&LoaderReport>) -> Markup {
+    let Some(LoaderReport { status, problem }) = loader else {
         return badge(Tone::Quiet, "No loader at work here");
     };
-    let behind = status.features.iter().filter(|feature| !feature.has_converged()).count();
-    match (&status.problem, behind) {
-        (Some(_), _) => badge(Tone::Warn, "Its status cannot be read"),
-        (None, 0) => badge(Tone::Good, "All that is registered is in place"),
-        (None, behind) => {
+    let behind = status.features.values().filter(|feature| !feature.has_converged()).count();
+    match (problem, &status.source.error, behind, status.refused.len()) {
+        (Some(_), ..) => badge(Tone::Warn, "Its status cannot be read"),
+        (None, Some(_), ..) => badge(Tone::Warn, "Does not hear what is registered"),
+        (None, None, 0, 0) => badge(Tone::Good, "All that is registered is in place"),
+        (None, None, 0, refused) => badge(
+            Tone::Warn,
+            &format!("Refuses {}", words::count(refused, "registration", "registrations")),
+        ),
+        (None, None, behind, _) => {
             badge(Tone::Warn, &format!("{behind} of {} not in place yet", status.features.len()))
         }
-    }
-}
-
-fn loader(view: &View<'_>, status: &LoaderStatus) -> Markup {
-    let columns = [
-        column("Feature"),
-        column("State"),
-        column("Registered"),
-        column("In place"),
-        column("Tried"),
-        column("Last error"),
-    ];
-    let digest = |digest: &Option<String>| match digest {
-        Some(digest) => super::parts::hash(digest),
-        None => none(),
-    };
-    let rows: Vec<Vec<Markup>> = status
-        .features
-        .iter()
-        .map(|feature| {
-            let (tone, word) = match (&feature.last_error, feature.has_converged()) {
-                (_, true) => (Tone::Good, "In place"),
-                (Some(_), false) => (Tone::Warn, "Fails"),
-                (None, false) => (Tone::Info, "On its way"),
-            };
-            vec![
-                standing::link(&feature.feature_id),
-                badge(tone, word),
-                digest(&feature.desired),
-                digest(&feature.actual),
-                html! {
-                    @if let Some(at) = feature.last_attempt_at { (words::moment(at, view.now)) } @else { (none()) }
-                    @if feature.attempts > 1 { ", " (words::number(feature.attempts)) " times" }
-                },
-                html! { @if let Some(error) = &feature.last_error { (error.message) " " code { (error.code) } } @else { (none()) } },
-            ]
-        })
-        .collect();
-    html! {
-        @if let Some(problem) = &status.problem {
-            p class="notice warn" { (icon(Tone::Warn)) span { "The file .loader/status.json cannot be read: " (problem) } }
-        }
-        @if !rows.is_empty() {
-            div class="rows" { (table("Features that the loader looks after", &columns, &rows)) }
-        } @else if status.problem.is_none() {
-            (empty("The loader looks after no feature", "Each feature that is registered with it is listed here."))
-        }
-        @if let Some(at) = status.updated_at { p class="caption" { "Written " (words::moment(at, view.now)) } }
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn reasons(view: &View<'_>, state: &FeatureState) -> Vec<String> {
     if !missing.is_empty() {
         reasons.push(format!("Nobody provides the shared packages {}", missing.join(", ")));
     }
-    let loader = view.loader.as_ref().and_then(|status| status.feature(state.id.as_str()));
+    let loader = view.loader.as_ref().and_then(|report| report.feature(state.id.as_str()));
     if let Some(loader) = loader.filter(|loader| !loader.has_converged()) {
         let error = loader.last_error.as_ref();
         let why = error.map_or("it is on its way", |error| error.message.as_str());

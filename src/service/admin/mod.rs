@@ -57,8 +57,6 @@ pub struct Parts {
     pub trust_proxy: bool,
     /// Where refreshes are asked for.
     pub refreshes: mpsc::Sender<RefreshCall>,
-    /// The time.
-    pub clock: fn() -> Now,
     /// Random bytes that nobody can foresee.
     pub random: fn() -> [u8; 16],
 }
@@ -75,7 +73,7 @@ struct State {
 
 impl State {
     fn now(&self) -> Now {
-        (self.parts.clock)()
+        (self.parts.host.clock)()
     }
 }
 

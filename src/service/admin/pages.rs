@@ -13,7 +13,8 @@ use serde::Deserialize;
 use super::Admin;
 use super::access::Who;
 use crate::admin::pages::{self, EventFilter};
-use crate::admin::{HostFacts, LoaderStatus, Notice, POLICY, View};
+use crate::admin::{HostFacts, Notice, POLICY, View};
+use crate::loader_report::LoaderReport;
 use crate::service::{Host, ready};
 use crate::snapshot::Snapshot;
 
@@ -172,6 +173,6 @@ async fn facts(host: &Host) -> HostFacts {
 }
 
 /// What the loader last said, if there is one.
-pub(super) async fn loader(admin: &Admin) -> Option<Arc<LoaderStatus>> {
+pub(super) async fn loader(admin: &Admin) -> Option<Arc<LoaderReport>> {
     admin.parts.host.loader.status().await
 }

@@ -62,7 +62,7 @@ fn heading(view: &View<'_>, state: &FeatureState) -> Markup {
 fn served(view: &View<'_>, state: &FeatureState) -> Markup {
     let manifest = state.picked.as_ref().map(|loaded| &loaded.manifest);
     let or_none = |value: Option<Markup>| value.unwrap_or_else(none);
-    let loader = view.loader.as_ref().and_then(|status| status.feature(state.id.as_str()));
+    let loader = view.loader.as_ref().and_then(|report| report.feature(state.id.as_str()));
     let route = state.mount.as_ref().map(|mount| &mount.path_prefix);
     let mut rows = vec![
         ("Serving", or_none(standing::serving(state).map(|version| html! { (version) }))),

@@ -6,12 +6,14 @@ mod process;
 mod released;
 mod traffic;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
@@ -19,10 +21,11 @@ use prometheus_client::registry::Registry;
 
 use super::Admin;
 use super::pages::loader;
-use crate::admin::{LoaderStatus, Readiness};
+use crate::admin::Readiness;
 use crate::catalog::{FeatureState, IndexFacts};
 use crate::control::Tally;
 use crate::edge::{Counts, Owner, OwnerCounts};
+use crate::loader_report::LoaderReport;
 use crate::service::ready::readiness;
 use crate::service::reply::{RequestId, error};
 use crate::snapshot::Snapshot;
@@ -74,7 +77,7 @@ struct Scrape {
     counts: Counts,
     features: Vec<(String, OwnerCounts)>,
     tally: Tally,
-    loader: Option<Arc<LoaderStatus>>,
+    loader: Option<Arc<LoaderReport>>,
     is_ready: bool,
 }
 
@@ -128,15 +131,25 @@ impl Scrape {
     }
 
     fn loader(&self, page: &mut Page<'_>) -> fmt::Result {
-        let contact = self
-            .loader
-            .iter()
-            .flat_map(|loader| one(loader.updated_at.map_or(0.0, |at| at.as_second() as f64)));
+        let status = || self.loader.iter().map(|report| &report.status);
+        let seconds = |at: Option<Timestamp>| one(at.map_or(0.0, |at| at.as_second() as f64));
+        let contact = status().flat_map(|status| seconds(status.updated_at));
         let help = "When the loader last said how it does; 0 where that cannot be read.";
         page.gauge("loader_contact_timestamp", help, SECONDS, contact)?;
-        let features = self.loader.iter().flat_map(|loader| &loader.features);
-        let converged = features
-            .map(|feature| (label("feature", &feature.feature_id), flag(feature.has_converged())));
+        let sources = status().map(|status| &status.source).filter(|source| source.is_known());
+        let contact = sources.flat_map(|source| seconds(source.last_contact_at));
+        let help = "When the loader last heard from where registrations come from; 0 until then.";
+        page.gauge("loader_source_contact_timestamp", help, SECONDS, contact)?;
+        let mut refused = BTreeMap::<&str, f64>::new();
+        for registration in status().flat_map(|status| &status.refused) {
+            *refused.entry(&registration.error.code).or_default() += 1.0;
+        }
+        let refused = refused.into_iter().map(|(code, count)| (label("code", code), count));
+        let help = "Registrations that the loader refuses now.";
+        page.gauge("loader_refused_registrations", help, None, refused)?;
+        let converged = status()
+            .flat_map(|status| &status.features)
+            .map(|(id, feature)| (label("feature", id.as_str()), flag(feature.has_converged())));
         let help = "1 where what is registered is in place.";
         page.gauge("loader_feature_converged", help, None, converged)
     }
