@@ -1,4 +1,5 @@
 //! A change of one feature has its version read and verified, and no other: what the kernel sees of the running host.
+//! And what is not verified again does not outlive the key that vouched for it.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,10 +12,15 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+use pilar_artifact::{Limits, TrustedKeys};
+use pilar_host::catalog::{Catalog, Now, Settings};
+use pilar_host::config::Retain;
 use rustix::process::Signal;
 use support::Setup;
-use support::tree::{Tree, Version};
+use support::tree::{EXPIRED, Tree, Version, signing_key};
 
 const FEATURES: usize = 20;
 /// System calls that open a file.
@@ -57,4 +63,30 @@ fn versions_read(trace: &str) -> BTreeSet<String> {
         .filter(|name| name.parse::<semver::Version>().is_ok())
         .map(str::to_owned)
         .collect()
+}
+
+#[test]
+fn an_index_that_nobody_touched_is_refused_once_its_key_has_ended() {
+    let tree = Tree::new();
+    let notes = Version::facet("notes", "1.0.0");
+    tree.publish(&notes);
+    tree.edit_index("notes", &signing_key(EXPIRED), |_| ());
+    let limits = Limits::default();
+    let mut catalog = Catalog::new(Settings {
+        artifacts_dir: tree.artifacts(),
+        keys: TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits).unwrap(),
+        host_version: "1.0.0".parse().unwrap(),
+        limits,
+        retain: Retain { time: Duration::ZERO, bytes: 0, listed: 0 },
+    });
+    let end: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
+    let mut look = |since_end: i64| {
+        let wall = end + SignedDuration::from_secs(since_end);
+        let contents = catalog.refresh(Now { wall, monotonic: Instant::now() }).unwrap();
+        let state = &contents.features[&"notes".parse().unwrap()];
+        assert!(state.serving().is_some());
+        state.index.as_ref().map(|_| ()).map_err(|trouble| trouble.code())
+    };
+    let looks = [-20, -10, 0, 10, -5].map(&mut look);
+    assert_eq!(looks, [Ok(()), Ok(()), Ok(()), Err("key-expired"), Ok(())]);
 }
