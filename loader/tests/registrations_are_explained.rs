@@ -143,6 +143,24 @@ fn each_problem_names_the_object_and_the_key_and_the_feature_where_it_could_be_r
 }
 
 #[test]
+fn no_problem_shows_control_characters_of_a_registration() {
+    let hostile = "\u{1b}[31m\u{202e}";
+    let in_image = format!("registry.example.org/{hostile}@{DIGEST}");
+    let texts = [
+        Registration::from_data(&data(&[("featureId", hostile)])),
+        Registration::from_data(&data(&[("featureId", "notes"), ("image", &in_image)])),
+        Registration::from_data(&data(&[("featureId", "notes"), ("cdnBaseUrl", hostile)])),
+        Registration::from_file("a.json", br#"{ "\u001b[31m": 1, "\u001b[31m": 2 }"#),
+        Registration::from_file("a.yaml", b"\"\\e[31m\": 1\n\"\\e[31m\": 2\n"),
+        Registration::from_file("a.yaml", b"\x1b[31m: &x"),
+    ];
+    for text in texts {
+        let message = text.unwrap_err().problem("team-a/notes").message;
+        assert!(!message.chars().any(|c| c.is_control() || c == '\u{202e}'), "{message:?}");
+    }
+}
+
+#[test]
 fn a_file_says_the_same_as_a_config_map_in_yaml_or_json() {
     let image = format!("registry.example.org/notes@{DIGEST}");
     let expected =

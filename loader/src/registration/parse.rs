@@ -49,7 +49,8 @@ impl Registration {
         let document: Map<String, Value> = if name.ends_with(".json") {
             parse_object(bytes, &Limits::default()).map_err(|error| syntax(error.to_string()))?
         } else {
-            serde_saphyr::from_slice(bytes).map_err(|error| syntax(one_line(&error.to_string())))?
+            serde_saphyr::from_slice(bytes)
+                .map_err(|error| syntax(first_line(&error.to_string())))?
         };
         Self::from_texts(|key| {
             let value = document.get(key).filter(|value| !value.is_null())?;
@@ -175,7 +176,8 @@ fn refusal(
     message: String,
     remedy: &'static str,
 ) -> RegistrationError {
-    RegistrationError { feature, code, message, remedy }
+    // It may repeat what the registration says.
+    RegistrationError { feature, code, message: for_people(&message), remedy }
 }
 
 /// The text is not repeated in the message where it may hold a password.
@@ -197,10 +199,12 @@ fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// So much of a value that its explanation fits behind it.
 fn shown(text: &str) -> String {
-    for_people(text).chars().take(200).collect()
+    for_people(text).chars().take(150).collect()
 }
 
-fn one_line(text: &str) -> String {
-    shown(text.lines().next().unwrap_or_default())
+/// The parser goes on with an extract of the file.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
 }
