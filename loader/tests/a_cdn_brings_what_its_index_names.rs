@@ -9,7 +9,7 @@
     reason = "a test fails by panicking, and writes files of its own"
 )]
 
-mod network;
+mod common;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,8 +20,10 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use network::proxy::{Fault, Proxy};
-use network::{FEATURE, Place, limits, plain, released};
+use common::network;
+use common::network::proxy::{Fault, Proxy};
+use common::network::{FEATURE, Place, limits, plain, released};
+use common::tree;
 use pilar_artifact::Sha256Digest;
 use pilar_artifact::operations::Operation;
 use pilar_loader::registration::Origin;
@@ -116,7 +118,7 @@ async fn everything_comes_once_and_then_only_what_is_new() {
     assert!(!again.changed && again.validator == validator && again.transferred == 0);
     assert_eq!(cdn.asked(), [format!("{FEATURE}/releases.json")]);
     assert!(!brought.has("releases.json"));
-    tree.publish(&network::tree::Version::facet(FEATURE, "1.1.0"));
+    tree.publish(&tree::Version::facet(FEATURE, "1.1.0"));
     let brought = place.fetch_what_is_new(&origin, &present, validator.as_deref()).await;
     assert!(brought.result.as_ref().unwrap().changed);
     assert!(brought.has("1.1.0/manifest.json") && !brought.has("1.0.0/manifest.json"));
@@ -182,7 +184,7 @@ async fn what_the_index_does_not_vouch_for_is_refused() {
     place.fetch(&origin).await.refused("digest-mismatch");
     std::fs::write(&manifest, &signed).unwrap();
     cdn.asked();
-    let stranger = network::tree::signing_key(network::tree::STRANGER);
+    let stranger = tree::signing_key(tree::STRANGER);
     tree.edit_index(FEATURE, &stranger, |index| {
         index.insert("activeVersion".into(), json!("1.0.0"));
     });

@@ -8,14 +8,13 @@
     reason = "a test fails by panicking"
 )]
 
-#[path = "common/archive.rs"]
-mod archive;
+mod common;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use archive::{Archive, gzip, layer, pax_records, zstd};
+use common::archive::{Archive, gzip, layer, pax_records, zstd};
 use pilar_artifact::FeatureId;
 use pilar_artifact::verify::ReadArtifact as _;
 use pilar_loader::transport::Limits;

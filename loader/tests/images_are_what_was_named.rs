@@ -8,16 +8,18 @@
     reason = "a test fails by panicking, and writes files of its own"
 )]
 
-mod network;
+mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use network::archive::Archive;
-use network::image::{self, Blob};
-use network::registry::Registry;
-use network::{FEATURE, Place, limits, origin, plain, released};
+use common::archive::{Archive, gzip};
+use common::network;
+use common::network::image::{self, Blob};
+use common::network::registry::Registry;
+use common::network::{FEATURE, Place, limits, origin, plain, released};
+use common::tree;
 use pilar_artifact::Sha256Digest;
 use pilar_loader::transport::Limits;
 use pilar_loader::unpack::Compression;
@@ -30,7 +32,7 @@ async fn layers_arrive_however_they_are_compressed_and_called() {
     let registry = Registry::open().await;
     let place = Place::plain(&[&registry.address]);
     let archive = image::archive(&released(&["1.0.0", "1.1.0"]));
-    let docker = Blob::new(image::DOCKER_LAYER, network::archive::gzip(&archive));
+    let docker = Blob::new(image::DOCKER_LAYER, gzip(&archive));
     let mut as_docker = image::manifest(std::slice::from_ref(&docker));
     as_docker["mediaType"] = json!(image::DOCKER_MANIFEST);
     as_docker["config"]["mediaType"] = json!("application/vnd.docker.container.image.v1+json");
@@ -252,14 +254,14 @@ async fn images_of_pilar_arrive_and_only_what_is_new_of_them() {
         push.env("FEATURE_TRUST_PUBLIC_KEYS_JSON", tree.trusted_keys());
         let output = push.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        let said = network::tree::document(&output.stdout);
+        let said = tree::document(&output.stdout);
         said["digest"].as_str().unwrap().parse::<Sha256Digest>().unwrap()
     };
     let first = place.fetch(&origin(&registry.address, REPOSITORY, push())).await;
     let whole = first.whole().transferred;
     let manifest = std::fs::read(tree.path("lab/1.0.0/manifest.json")).unwrap();
     let present = BTreeMap::from([("1.0.0".parse().unwrap(), Sha256Digest::of(&manifest))]);
-    tree.publish(&network::tree::Version::facet(FEATURE, "1.1.0"));
+    tree.publish(&tree::Version::facet(FEATURE, "1.1.0"));
     let next = origin(&registry.address, REPOSITORY, push());
     let brought = place.fetch_what_is_new(&next, &present, None).await;
     assert!(brought.result.as_ref().unwrap().transferred < whole / 10);

@@ -8,17 +8,17 @@
     reason = "a test fails by panicking, and writes files of its own"
 )]
 
-mod network;
+mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use network::image;
-use network::proxy::{Fault, Proxy};
-use network::registry::{Registry, basic};
-use network::tokens::{Tokens, WHO};
-use network::{Place, origin, plain, released};
+use common::network::image;
+use common::network::proxy::{Fault, Proxy};
+use common::network::registry::{Registry, basic};
+use common::network::tokens::{Tokens, WHO};
+use common::network::{Place, origin, plain, released};
 use pilar_artifact::Sha256Digest;
 use pilar_loader::transport::{AzureIdentity, Options};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};

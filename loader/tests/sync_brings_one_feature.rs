@@ -9,16 +9,16 @@
 )]
 
 mod common;
-mod network;
 
+use common::archive::Archive;
+use common::network;
+use common::network::image::{self, Blob};
+use common::network::proxy::{Fault, Proxy};
+use common::network::registry::Registry;
+use common::network::{FEATURE, released};
 use common::program::Place;
 use common::server::Server;
 use common::tree::{STRANGER, Tree, Version, signing_key};
-use network::archive::Archive;
-use network::image::{self, Blob};
-use network::proxy::{Fault, Proxy};
-use network::registry::Registry;
-use network::{FEATURE, released};
 use pilar_loader::unpack::Compression;
 use serde_json::Value;
 

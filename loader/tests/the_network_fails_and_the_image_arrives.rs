@@ -7,14 +7,14 @@
     reason = "a test fails by panicking"
 )]
 
-mod network;
+mod common;
 
 use std::time::Duration;
 
-use network::image::{self, Blob};
-use network::proxy::{Fault, Proxy};
-use network::registry::Registry;
-use network::{Place, limits, origin, plain, released};
+use common::network::image::{self, Blob};
+use common::network::proxy::{Fault, Proxy};
+use common::network::registry::Registry;
+use common::network::{Place, limits, origin, plain, released};
 use pilar_loader::unpack::Compression;
 
 const REPOSITORY: &str = "features/lab";

@@ -1,7 +1,7 @@
 //! A real API server: kube-apiserver and etcd, of the release that `go.mod` here pins, on loopback.
 //!
 //! There is no controller manager and no kubelet. Who needs what they do does it: [`Cluster::delete_namespace`].
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this")]
 
 mod certificates;
 mod line;

@@ -1,11 +1,27 @@
 //! Programs that load a server from outside.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use tempfile::NamedTempFile;
 
 const WRK: &str = "/usr/bin/wrk";
+/// Asks for several paths in turns, a hundred times a second on each connection at the most.
+const IN_TURNS: &str = "
+local requests, at = {}, 0
+function init(paths)
+  for number, path in ipairs(paths) do requests[number] = wrk.format(nil, path) end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function delay() return 10 end
+";
 
 /// What a load was answered with.
 #[derive(Debug)]
@@ -41,7 +57,50 @@ pub(crate) fn wrk(
     for (name, value) in headers {
         command.args(["--header", &format!("{name}: {value}")]);
     }
-    let report = run(command.arg(url));
+    counted(&run(command.arg(url)))
+}
+
+/// A `wrk` that goes on until it is told to end. It ends with the test.
+#[derive(Debug)]
+pub(crate) struct Asking {
+    child: Child,
+    _script: NamedTempFile,
+}
+
+impl Asking {
+    /// Starts to ask a server on loopback for these paths in turns.
+    pub(crate) fn start(port: u16, connections: usize, paths: &[&str]) -> Self {
+        let mut script = NamedTempFile::new().expect("a temporary file");
+        script.write_all(IN_TURNS.as_bytes()).expect("it is ours");
+        let mut command = debian_program(WRK);
+        command.args(["--threads", "1", "--connections", &connections.to_string()]);
+        command.args(["--duration", "3600s", "--timeout", "30s", "--script"]).arg(script.path());
+        command.arg(format!("http://127.0.0.1:{port}/")).arg("--").args(paths);
+        let child = command.stdout(Stdio::piped()).spawn().expect("wrk starts");
+        Self { child, _script: script }
+    }
+
+    /// Ends it.
+    pub(crate) fn end(mut self) -> Answered {
+        assert!(self.child.try_wait().expect("it is our child").is_none(), "wrk ended by itself");
+        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it is our child");
+        let mut report = String::new();
+        let mut stdout = self.child.stdout.take().expect("piped");
+        stdout.read_to_string(&mut report).expect("its report is readable");
+        counted(&report)
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        // It may have ended, as it was told to.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a report of `wrk` says.
+fn counted(report: &str) -> Answered {
     let requests = report.lines().find_map(|line| line.trim().split_once(" requests in "));
     let requests = requests.and_then(|(count, _)| count.parse().ok());
     let wrong = |line: &&str| line.contains("Socket errors") || line.contains("Non-2xx or 3xx");

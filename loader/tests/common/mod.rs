@@ -10,6 +10,7 @@
 )]
 
 pub(crate) mod archive;
+pub(crate) mod network;
 pub(crate) mod program;
 pub(crate) mod server;
 #[path = "../../../tests/support/tree.rs"]

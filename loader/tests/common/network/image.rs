@@ -4,10 +4,10 @@ use pilar_artifact::Sha256Digest;
 use pilar_loader::unpack::Compression;
 use serde_json::{Value, json};
 
-use super::archive::{Archive, gzip, zstd};
 use super::registry::Registry;
-use super::tree::Tree;
 use super::{FEATURE, files};
+use crate::common::archive::{Archive, gzip, zstd};
+use crate::common::tree::Tree;
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -18,9 +18,14 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// The feature as one archive.
 pub(crate) fn archive(tree: &Tree) -> Vec<u8> {
-    let files = files(&tree.path(FEATURE));
+    archive_of(tree, FEATURE)
+}
+
+/// A feature as one archive.
+pub(crate) fn archive_of(tree: &Tree, feature: &str) -> Vec<u8> {
+    let files = files(&tree.path(feature));
     let add = |archive: Archive, (path, bytes): (&String, &Vec<u8>)| {
-        archive.file(&format!("artifacts/{FEATURE}/{path}"), bytes)
+        archive.file(&format!("artifacts/{feature}/{path}"), bytes)
     };
     files.iter().fold(Archive::new(), add).end()
 }
@@ -88,6 +93,16 @@ pub(crate) async fn push_as(
 
 /// Pushes the feature as one layer.
 pub(crate) async fn push_tree(registry: &Registry, repository: &str, tree: &Tree) -> Sha256Digest {
-    let layer = Blob::layer(&archive(tree), Compression::Gzip);
+    push_feature(registry, repository, tree, FEATURE).await
+}
+
+/// Pushes a feature as one layer.
+pub(crate) async fn push_feature(
+    registry: &Registry,
+    repository: &str,
+    tree: &Tree,
+    feature: &str,
+) -> Sha256Digest {
+    let layer = Blob::layer(&archive_of(tree, feature), Compression::Gzip);
     push(registry, repository, &[layer]).await
 }

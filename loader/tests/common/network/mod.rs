@@ -1,22 +1,8 @@
 //! A real registry, a network that fails, and features to bring through both.
-#![allow(dead_code, reason = "each test file takes what it needs")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "helpers of tests, which fail by panicking and write files of their own"
-)]
-
-#[path = "../common/archive.rs"]
-pub(crate) mod archive;
 pub(crate) mod image;
 pub(crate) mod proxy;
 pub(crate) mod registry;
 pub(crate) mod tokens;
-#[path = "../../../tests/support/tree.rs"]
-pub(crate) mod tree;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +17,8 @@ use pilar_loader::registration::{ImageRef, Origin, Registration};
 use pilar_loader::transport::{FetchError, Fetched, Limits, Options, Transports, Trust, Wanted};
 use pilar_store::{Incoming, Store};
 use semver::Version;
-use tree::Tree;
+
+use super::tree::{self, Tree};
 
 pub(crate) const FEATURE: &str = "lab";
 

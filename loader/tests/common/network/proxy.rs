@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 /// What happens to a connection. Bytes are those that come from the server.
 #[derive(Debug, Clone)]
@@ -31,6 +31,7 @@ pub(crate) struct Proxy {
     pub(crate) address: String,
     waiting: Arc<Mutex<VecDeque<Fault>>>,
     struck: Arc<AtomicUsize>,
+    open: Arc<Mutex<Vec<AbortHandle>>>,
     task: JoinHandle<()>,
 }
 
@@ -40,19 +41,22 @@ impl Proxy {
         let address = listener.local_addr().unwrap().to_string();
         let waiting = Arc::new(Mutex::new(faults.into_iter().collect::<VecDeque<_>>()));
         let struck = Arc::new(AtomicUsize::new(0));
+        let open = Arc::new(Mutex::new(Vec::new()));
         let (next, counted, server) =
             (Arc::clone(&waiting), Arc::clone(&struck), server.to_owned());
+        let opened = Arc::clone(&open);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let fault = next.lock().unwrap().pop_front().unwrap_or(Fault::None);
                 let (counted, server) = (Arc::clone(&counted), server.clone());
-                tokio::spawn(async move {
+                let carried = tokio::spawn(async move {
                     // That either side goes away is what this is about.
                     let _ = carry(client, &server, fault, &counted).await;
                 });
+                opened.lock().unwrap().push(carried.abort_handle());
             }
         });
-        Self { address, waiting, struck, task }
+        Self { address, waiting, struck, open, task }
     }
 
     /// How many connections failed as they were told to.
@@ -63,6 +67,11 @@ impl Proxy {
     /// The next connections fail like this.
     pub(crate) fn strike(&self, faults: impl IntoIterator<Item = Fault>) {
         self.waiting.lock().unwrap().extend(faults);
+    }
+
+    /// Those that are open end now.
+    pub(crate) fn hang_up(&self) {
+        self.open.lock().unwrap().drain(..).for_each(|carried| carried.abort());
     }
 
     /// No connection fails any more.
