@@ -245,18 +245,7 @@ async fn images_of_pilar_arrive_and_only_what_is_new_of_them() {
     let registry = Registry::open().await;
     let place = Place::plain(&[&registry.address]);
     let tree = released(&["1.0.0"]);
-    let pilar = pilar();
-    let push = || {
-        let image = format!("{}/{REPOSITORY}", registry.address);
-        let mut push = Command::new(&pilar);
-        push.args(["image", "push", &image, "--plain-http", "--json", "--artifacts"]);
-        push.arg(tree.artifacts()).env_clear();
-        push.env("FEATURE_TRUST_PUBLIC_KEYS_JSON", tree.trusted_keys());
-        let output = push.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
-        let said = tree::document(&output.stdout);
-        said["digest"].as_str().unwrap().parse::<Sha256Digest>().unwrap()
-    };
+    let push = || image::push_by_pilar(&registry, REPOSITORY, &tree, FEATURE);
     let first = place.fetch(&origin(&registry.address, REPOSITORY, push())).await;
     let whole = first.whole().transferred;
     let manifest = std::fs::read(tree.path("lab/1.0.0/manifest.json")).unwrap();
@@ -267,17 +256,6 @@ async fn images_of_pilar_arrive_and_only_what_is_new_of_them() {
     assert!(brought.result.as_ref().unwrap().transferred < whole / 10);
     assert!(brought.has("releases.json") && brought.has("1.1.0/manifest.json"));
     place.fetch(&next).await.whole();
-}
-
-/// `pilar` beside the loader that is tested, built here where it is not up to date: tests of one package do not
-/// build the programs of another.
-fn pilar() -> std::path::PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_pilar-loader")).with_file_name("pilar");
-    let profile = program.parent().and_then(Path::file_name).and_then(std::ffi::OsStr::to_str);
-    let profile = profile.filter(|profile| *profile != "debug").unwrap_or("dev");
-    let build = ["build", "--quiet", "--locked", "--package", "pilar-cli", "--bin", "pilar"];
-    run(Command::new(env!("CARGO")).args(build).args(["--profile", profile]));
-    program
 }
 
 fn run(command: &mut Command) {

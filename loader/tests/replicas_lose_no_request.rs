@@ -14,8 +14,6 @@ mod common;
 mod kubernetes;
 #[path = "../../tests/support/load.rs"]
 mod load;
-#[path = "../../tests/support/programs.rs"]
-mod programs;
 mod replicas;
 
 use common::network::proxy::Fault;

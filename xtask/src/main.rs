@@ -20,7 +20,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask dev [options of `pilar dev`]   build, sign and serve the examples, and reload on change
 cargo xtask test [step ...]                run every check and test, or only the named steps
-cargo xtask measure                        time from a release to its first reply, of a cold start, and memory
+cargo xtask measure                        time from a release or a registration to its first reply, of a cold start, and memory
 cargo xtask bench [quick] [case ...]       CPU, memory and latency side by side with other servers
 cargo xtask instructions --renew           write the baselines of the instruction counts anew
 cargo xtask setup                          install what `dev` and `test` need

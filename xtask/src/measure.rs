@@ -1,17 +1,26 @@
-//! `cargo xtask measure`: what a release, a start and an artifact cost the host.
+//! `cargo xtask measure`: what a release, a registration, a start and an artifact cost.
 
 use std::process::Command;
 
 use crate::bench::{WRK, commit};
 use crate::process::{build_release, call, cargo};
-use crate::setup::programs;
-use crate::{Failure, Workspace};
+use crate::setup::{REGISTRY, programs};
+use crate::{Failure, Workspace, kubernetes};
 
 /// Measures, and writes `docs/performance/lifecycle.md`.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    programs(&[WRK])?;
+    programs(&[WRK, REGISTRY])?;
+    kubernetes::build(workspace)?;
     build_release(workspace)?;
     call(&mut cargo(workspace, &["build", "--release", "--locked", "--package", "loadtest"]))?;
+    let registrations = workspace.target().join("registrations.json");
+    let test = ["test", "--release", "--locked", "--package", "pilar-loader", "--test"];
+    call(
+        cargo(workspace, &test)
+            .args(["registrations_are_served_soon", "--", "--ignored"])
+            .env("KUBEBUILDER_ASSETS", kubernetes::assets(workspace)?)
+            .env("PILAR_MEASURED", &registrations),
+    )?;
     call(
         Command::new(workspace.release_binary("loadtest")?)
             .arg("lifecycle")
@@ -19,6 +28,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
             .arg(workspace.release_binary("pilar-host")?)
             .arg("--pilar")
             .arg(workspace.release_binary("pilar")?)
+            .arg("--registrations")
+            .arg(registrations)
             .arg("--out")
             .arg(workspace.root.join("docs/performance/lifecycle.md"))
             .args(["--commit", &commit(workspace)?]),

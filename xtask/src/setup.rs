@@ -40,13 +40,16 @@ const PROGRAMS: &[(&str, &str)] = &[
         "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py",
         "python3-prometheus-client",
     ),
-    // A registry, and what others build and push images with. Building from scratch runs nothing, so that the
-    // recommended runtimes are not needed.
-    ("/usr/bin/docker-registry", "docker-registry"),
+    REGISTRY,
+    // What others build and push images with. Building from scratch runs nothing, so that the recommended runtimes
+    // are not needed.
     ("/usr/bin/skopeo", "skopeo"),
     ("/usr/bin/buildah", "buildah"),
     ("/usr/bin/htpasswd", "apache2-utils"),
 ];
+
+/// A registry of images.
+pub(crate) const REGISTRY: (&str, &str) = ("/usr/bin/docker-registry", "docker-registry");
 
 /// Directories with a lock file of their own.
 const NPM: &[&str] =

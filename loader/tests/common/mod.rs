@@ -12,6 +12,8 @@
 pub(crate) mod archive;
 pub(crate) mod network;
 pub(crate) mod program;
+#[path = "../../../tests/support/programs.rs"]
+pub(crate) mod programs;
 pub(crate) mod server;
 #[path = "../../../tests/support/tree.rs"]
 pub(crate) mod tree;

@@ -17,15 +17,16 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use kube::config::Kubeconfig;
+use pilar_artifact::Sha256Digest;
 use serde_json::{Value, json};
 
 use crate::common::network::image;
 use crate::common::network::proxy::Proxy;
 use crate::common::network::registry::Registry;
-use crate::common::program::{Place, Running, get, wait_for};
+use crate::common::program::{Place, Running, Setup, get, wait_for};
+use crate::common::programs::beside;
 use crate::common::tree::Tree;
 use crate::kubernetes::{Account, Cluster};
-use crate::programs::beside;
 
 const NAMESPACE: &str = "wards";
 
@@ -69,6 +70,16 @@ impl Site {
     /// Pushes what the tree has of `feature` now; returns the data of a registration of it.
     pub(crate) async fn push(&self, feature: &str) -> Value {
         let digest = image::push_feature(&self.registry, feature, &self.tree, feature).await;
+        self.registration(feature, digest)
+    }
+
+    /// The same by `pilar image push`.
+    pub(crate) fn push_by_pilar(&self, feature: &str) -> Value {
+        let digest = image::push_by_pilar(&self.registry, feature, &self.tree, feature);
+        self.registration(feature, digest)
+    }
+
+    fn registration(&self, feature: &str, digest: Sha256Digest) -> Value {
         let image = format!("{}/{feature}@sha256:{digest}", self.way.address);
         json!({ "featureId": feature, "image": image })
     }
@@ -113,7 +124,7 @@ impl Site {
         Replica { place, host, _loader: loader }
     }
 
-    fn loader(&self, place: &Place, command: &str) -> crate::common::program::Setup {
+    fn loader(&self, place: &Place, command: &str) -> Setup {
         place
             .loader(&[command])
             .without("LOADER_REGISTRATIONS_DIR")

@@ -5,6 +5,7 @@ mod cold;
 mod host;
 mod page;
 mod publish;
+mod registration;
 mod rollout;
 mod tree;
 
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// The command line that builds, signs and publishes.
     #[arg(long)]
     pilar: PathBuf,
+    /// What the test of the loader has measured, as JSON.
+    #[arg(long)]
+    registrations: PathBuf,
     /// The page that is written.
     #[arg(long)]
     out: PathBuf,
@@ -42,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let at = |name: &str| room.path().join(name);
     let busy = machine::load()?;
     let page = Page {
+        registration: registration::read(&arguments.registrations)?,
         rollout: rollout::run(&arguments.pilar_host, &at("rollout"))?,
         publish: publish::run(&arguments.pilar_host, &arguments.pilar, &at("publish"))?,
         cold: cold::run(&arguments.pilar_host, &at("cold"))?,

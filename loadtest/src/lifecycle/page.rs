@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::cold::{self, Against, Cold};
 use super::publish::{self, Publish};
+use super::registration::Registration;
 use super::rollout::{self, Rollout};
 use crate::Failure;
 use crate::corpus::write;
@@ -26,6 +27,7 @@ pub(super) struct Page {
     pub(super) date: String,
     pub(super) rollout: Rollout,
     pub(super) publish: Publish,
+    pub(super) registration: Registration,
     pub(super) cold: Cold,
 }
 
@@ -55,6 +57,7 @@ impl Page {
         table(&mut page, &["", ""], rows.map(|(name, value)| vec![name.to_owned(), value]));
         self.rollout(&mut page);
         self.publish(&mut page);
+        self.registration(&mut page);
         self.cold(&mut page);
         self.memory(&mut page);
         page
@@ -101,6 +104,33 @@ impl Page {
         table(
             page,
             &["from the start of `pilar publish`", "ms (least–greatest)"],
+            rows.into_iter(),
+        );
+    }
+
+    fn registration(&self, page: &mut String) {
+        let Registration { replicas, changes, p50, p99, longest, .. } = &self.registration;
+        let Registration { features, bytes, starts, init, ready, .. } = &self.registration;
+        let _ = writeln!(
+            page,
+            "\n## From a registration to served\n\n{replicas} replicas, each a loader and a host with a directory of its own, follow a real \
+             kube-apiserver with etcd and a real registry, all on this machine. {changes} times a ConfigMap is changed to the image \
+             of the next version, which `pilar image push` has put into the registry. The time runs from before the API server is \
+             told until a replica's page, asked for every millisecond, names the new version: of all replicas and changes.\n",
+        );
+        let row = vec![format!("{p50:.0}"), format!("{p99:.0}"), format!("{longest:.0}")];
+        table(page, &["p50, ms", "p99, ms", "longest, ms"], std::iter::once(row));
+        let _ = writeln!(
+            page,
+            "\nA replica that has nothing yet, with {features} features of {:.0} KiB registered, {starts} times:\n",
+            *bytes as f64 / 1024.0
+        );
+        let row = |what: &str, spread: &Spread| vec![what.to_owned(), milliseconds(spread)];
+        let rows =
+            [row("`pilar-loader init` has ended", init), row("the host behind it is ready", ready)];
+        table(
+            page,
+            &["from the start of `pilar-loader init` until", "ms (least–greatest)"],
             rows.into_iter(),
         );
     }

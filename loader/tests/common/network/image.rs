@@ -1,5 +1,7 @@
 //! Images made by hand, so that they can say what no tool would write.
 
+use std::process::Command;
+
 use pilar_artifact::Sha256Digest;
 use pilar_loader::unpack::Compression;
 use serde_json::{Value, json};
@@ -7,7 +9,8 @@ use serde_json::{Value, json};
 use super::registry::Registry;
 use super::{FEATURE, files};
 use crate::common::archive::{Archive, gzip, zstd};
-use crate::common::tree::Tree;
+use crate::common::programs::beside;
+use crate::common::tree::{Tree, document};
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -105,4 +108,22 @@ pub(crate) async fn push_feature(
 ) -> Sha256Digest {
     let layer = Blob::layer(&archive_of(tree, feature), Compression::Gzip);
     push(registry, repository, &[layer]).await
+}
+
+/// Pushes a feature by `pilar image push`.
+pub(crate) fn push_by_pilar(
+    registry: &Registry,
+    repository: &str,
+    tree: &Tree,
+    feature: &str,
+) -> Sha256Digest {
+    let pilar = beside(env!("CARGO_BIN_EXE_pilar-loader"), "pilar-cli", "pilar");
+    let image = format!("{}/{repository}", registry.address);
+    let mut push = Command::new(pilar);
+    push.args(["image", "push", &image, "--plain-http", "--json", "--feature", feature]);
+    push.arg("--artifacts").arg(tree.artifacts()).env_clear();
+    push.env("FEATURE_TRUST_PUBLIC_KEYS_JSON", tree.trusted_keys());
+    let output = push.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    document(&output.stdout)["digest"].as_str().unwrap().parse().unwrap()
 }
