@@ -19,6 +19,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use super::Admin;
 use super::access::Who;
 use super::pages::with_view;
+use crate::admin::View;
 use crate::admin::pages::{self, LivePage};
 use crate::service::reply::{RequestId, error};
 use crate::snapshot::Snapshot;
@@ -42,21 +43,40 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 #[derive(Debug)]
 pub(super) struct Live {
     places: Arc<Semaphore>,
-    rendered: [Mutex<Option<Rendered>>; LivePage::ALL.len()],
-}
-
-/// The parts of a page, as they were a moment ago.
-#[derive(Debug)]
-struct Rendered {
-    at: Instant,
-    of: Arc<Snapshot>,
-    events: Bytes,
+    rendered: [Rendered<Snapshot>; LivePage::ALL.len()],
 }
 
 impl Default for Live {
     fn default() -> Self {
-        let rendered = LivePage::ALL.map(|_| Mutex::default());
+        let rendered = LivePage::ALL.map(|_| Rendered(Mutex::default()));
         Self { places: Arc::new(Semaphore::new(MOST_STREAMS)), rendered }
+    }
+}
+
+/// The events of a page: when they were rendered, from which snapshot, and what they are.
+#[derive(Debug)]
+struct Rendered<S>(Mutex<Option<(Instant, Arc<S>, Bytes)>>);
+
+impl<S> Rendered<S> {
+    /// The events of this moment: those that another stream was given just now, else those that `render` makes,
+    /// while whoever else asks waits for them.
+    async fn get(
+        &self,
+        clock: impl FnOnce() -> Instant,
+        snapshot: Arc<S>,
+        render: impl AsyncFnOnce(&S) -> String,
+    ) -> Bytes {
+        let mut rendered = self.0.lock().await;
+        let now = clock();
+        if let Some((at, of, events)) = &*rendered
+            && now.saturating_duration_since(*at) < PERIOD / 2
+            && Arc::ptr_eq(of, &snapshot)
+        {
+            return events.clone();
+        }
+        let events = Bytes::from(render(&snapshot).await);
+        *rendered = Some((now, snapshot, events.clone()));
+        events
     }
 }
 
@@ -136,29 +156,51 @@ async fn drained(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 
-/// The parts of a page, rendered unless another stream has just done so. They are the same for everybody: forms stay
-/// outside of them.
+/// The parts of a page. They are the same for everybody: forms stay outside of them.
 async fn parts(admin: &Admin, page: LivePage) -> Bytes {
     let snapshot = admin.parts.current.load_full();
     let Some(rendered) = admin.live.rendered.get(page as usize) else { return STILL_THERE };
-    let mut rendered = rendered.lock().await;
-    let now = admin.now().monotonic;
-    if let Some(Rendered { at, of, events }) = &*rendered
-        && now.saturating_duration_since(*at) < PERIOD / 2
-        && Arc::ptr_eq(of, &snapshot)
-    {
-        return events.clone();
-    }
-    let parts =
-        with_view(admin, Who::Anyone, &snapshot, None, |view| pages::live(page, view)).await;
-    let events = parts.into_iter().map(|(name, Markup { 0: markup })| event(name, &markup));
-    let events = Bytes::from(events.collect::<String>());
-    *rendered = Some(Rendered { at: now, of: snapshot, events: events.clone() });
-    events
+    let render = async |snapshot: &Snapshot| {
+        let parts = |view: &View<'_>| pages::live(page, view);
+        let parts = with_view(admin, Who::Anyone, snapshot, None, parts).await;
+        parts.into_iter().map(|(name, Markup { 0: markup })| event(name, &markup)).collect()
+    };
+    rendered.get(|| admin.now().monotonic, snapshot, render).await
 }
 
 /// One event (HTML Living Standard §9.2.5).
 fn event(name: &str, data: &str) -> String {
     let lines: String = data.lines().map(|line| format!("data: {line}\n")).collect();
     format!("event: {name}\n{lines}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn all_streams_of_a_page_are_given_one_rendering() {
+        let rendered = Rendered(Mutex::default());
+        let renderings = Cell::new(0);
+        let render = async |snapshot: &u8| {
+            renderings.set(renderings.get() + 1);
+            // Whoever else asks meanwhile is to wait.
+            tokio::task::yield_now().await;
+            format!("{} of {snapshot}", renderings.get())
+        };
+        let (start, snapshot) = (Instant::now(), Arc::new(1));
+        let ask = |after, snapshot: &Arc<u8>| {
+            rendered.get(move || start + after, Arc::clone(snapshot), render)
+        };
+        let all = join_all((0..MOST_STREAMS).map(|_| ask(Duration::ZERO, &snapshot))).await;
+        assert_eq!(renderings.get(), 1);
+        assert!(all.iter().all(|events| events.as_ptr() == all[0].as_ptr()), "{all:?}");
+        assert_eq!(ask(PERIOD, &snapshot).await, "2 of 1", "the next time is another rendering");
+        assert_eq!(ask(PERIOD, &Arc::new(2)).await, "3 of 2", "and so is the next snapshot");
+        assert_eq!(ask(PERIOD, &snapshot).await, "4 of 1");
+    }
 }
