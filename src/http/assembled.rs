@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Encoding;
 use super::body::Body;
-use super::compress::{brotli_window, pays};
+use super::compress::{BROTLI_QUALITY, brotli_window, pays};
 
 /// A part of a text.
 #[derive(Debug, Clone)]
@@ -222,7 +222,7 @@ fn brotli(text: &[u8]) -> io::Result<Vec<u8>> {
         return Ok(Vec::new());
     }
     let params = brotli::enc::BrotliEncoderParams {
-        quality: 5,
+        quality: BROTLI_QUALITY,
         lgwin: brotli_window(text.len()),
         catable: true,
         appendable: true,
