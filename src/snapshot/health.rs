@@ -180,13 +180,14 @@ impl Health {
             .map(|state| (state.id.clone(), missing_shared(state, &provided)))
             .filter(|(_, missing)| !missing.is_empty())
             .collect();
+        let mut retained = retained(&contents.retained);
         let features: Vec<FeatureHealth> = contents
             .features
             .values()
             .map(|state| FeatureHealth {
                 missing_shared: missing_shared.get(&state.id).cloned().unwrap_or_default(),
                 overlaps: overlaps.get(&state.id).cloned().unwrap_or_default(),
-                retained: retained(&contents.retained, &state.id),
+                retained: retained.remove(&state.id).unwrap_or_default(),
                 ..feature_health(state)
             })
             .collect();
@@ -342,15 +343,18 @@ fn problems(contents: &Contents, missing: usize) -> Vec<Problem> {
     ]
 }
 
-fn retained(versions: &[RetainedVersion], id: &FeatureId) -> Vec<RetainedHealth> {
-    let own = versions.iter().filter(|kept| kept.version.manifest.id == *id);
-    own.map(|kept| RetainedHealth {
-        version: kept.version.manifest.version.to_string(),
-        manifest_sha256: kept.version.manifest_sha256.hex(),
-        bytes: kept.version.bytes,
-        served_until: kept.served_until.map(|until| until.wall.to_string()),
-    })
-    .collect()
+/// What each feature retains.
+fn retained(versions: &[RetainedVersion]) -> BTreeMap<&FeatureId, Vec<RetainedHealth>> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for kept in versions {
+        found.entry(&kept.version.manifest.id).or_default().push(RetainedHealth {
+            version: kept.version.manifest.version.to_string(),
+            manifest_sha256: kept.version.manifest_sha256.hex(),
+            bytes: kept.version.bytes,
+            served_until: kept.served_until.map(|until| until.wall.to_string()),
+        });
+    }
+    found
 }
 
 /// What the state alone has to say.
