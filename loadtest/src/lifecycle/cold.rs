@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pilar_artifact::Sha256Digest;
+use jiff::Timestamp;
+use pilar_artifact::verify::{self, Context, DropFiles};
+use pilar_artifact::{FeatureId, Limits, Sha256Digest, TrustedKeys};
+use pilar_store::FeatureDir;
 use serde_json::Value;
 
 use super::host::{Host, Memory};
@@ -41,15 +44,19 @@ pub(super) struct Cold {
     pub(super) memory: Memory,
 }
 
-/// A time beside that of hashing the same bytes.
+/// A time beside those of hashing the same bytes, and of all 13 checks of the same versions.
 #[derive(Debug)]
 pub(super) struct Against {
     /// Milliseconds of the host.
     pub(super) host: Spread,
     /// Milliseconds of hashing.
     pub(super) hashing: Spread,
-    /// The former ÷ the latter, of one round each.
-    pub(super) ratio: Spread,
+    /// Milliseconds of checking.
+    pub(super) checking: Spread,
+    /// Of the host ÷ of hashing, of one round each.
+    pub(super) to_hashing: Spread,
+    /// Of the host ÷ of checking, of one round each.
+    pub(super) to_checking: Spread,
 }
 
 /// Starts the host and hashes the same files, in turns.
@@ -65,21 +72,23 @@ pub(super) fn run(program: &Path, room: &Path) -> Result<Cold, Failure> {
     let served: Vec<PathBuf> = all.iter().filter(|path| !is_other(path)).cloned().collect();
     // Once for the page cache.
     hash(&all)?;
-    let mut times = [const { Vec::new() }; 4];
+    let mut times = [const { Vec::new() }; 6];
     let mut memory = None;
     for _ in 0..ROUNDS {
         let (ready, whole, seen) = start(program, &tree)?;
         memory = Some(seen);
-        for (times, time) in times.iter_mut().zip([ready, hash(&served)?, whole, hash(&all)?]) {
+        let (served, all) = (hash(&served)?, hash(&all)?);
+        let round = [ready, served, check(&tree, 1)?, whole, all, check(&tree, VERSIONS as usize)?];
+        for (times, time) in times.iter_mut().zip(round) {
             times.push(time.as_secs_f64() * 1000.0);
         }
     }
-    let [ready, served, whole, all] = &times;
+    let [ready, served, served_checked, whole, all, all_checked] = &times;
     let cold = Cold {
         bytes: tree.bytes,
         threads: threads(),
-        ready: Against::of(ready, served)?,
-        whole: Against::of(whole, all)?,
+        ready: Against::of(ready, served, served_checked)?,
+        whole: Against::of(whole, all, all_checked)?,
         memory: memory.ok_or("no round")?,
     };
     println!("{cold:.2?}");
@@ -87,12 +96,14 @@ pub(super) fn run(program: &Path, room: &Path) -> Result<Cold, Failure> {
 }
 
 impl Against {
-    fn of(host: &[f64], hashing: &[f64]) -> Result<Self, Failure> {
+    fn of(host: &[f64], hashing: &[f64], checking: &[f64]) -> Result<Self, Failure> {
         let spread = |values: &[f64]| Spread::of(values.iter().copied()).ok_or("no round");
         Ok(Self {
             host: spread(host)?,
             hashing: spread(hashing)?,
-            ratio: Spread::of_ratios(host, hashing).ok_or("no round")?,
+            checking: spread(checking)?,
+            to_hashing: Spread::of_ratios(host, hashing).ok_or("no round")?,
+            to_checking: Spread::of_ratios(host, checking).ok_or("no round")?,
         })
     }
 }
@@ -134,18 +145,46 @@ fn kept(health: &Value) -> usize {
 
 /// Reads and hashes files on all cores, and returns how long that took.
 fn hash(files: &[PathBuf]) -> Result<Duration, Failure> {
-    let next = AtomicUsize::new(0);
-    let some = || -> Result<(), Failure> {
-        while let Some(path) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            black_box(Sha256Digest::of(&bytes));
+    on_all_cores(files, |path| {
+        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        black_box(Sha256Digest::of(&bytes));
+        Ok(())
+    })
+}
+
+/// Verifies the index and so many versions of each feature on all cores, the highest first, and keeps nothing.
+#[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
+fn check(tree: &Tree, versions: usize) -> Result<Duration, Failure> {
+    let limits = Limits::default();
+    let keys = TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits);
+    let keys = keys.map_err(|error| error.to_string())?;
+    let context = Context { keys: &keys, now: Timestamp::now(), host_version: None, limits };
+    let ids: Vec<&str> = tree.ids().collect();
+    on_all_cores(&ids, |id| {
+        let source =
+            FeatureDir::open(&tree.artifacts.join(id)).map_err(|error| error.to_string())?;
+        let id: FeatureId = id.parse().map_err(|error| format!("{id}: {error}"))?;
+        let index = verify::index(&source, &id, &context).map_err(|error| error.to_string())?.index;
+        for entry in index.versions.iter().take(versions) {
+            verify::version(&source, &index, &entry.version, &context, &mut DropFiles)
+                .map_err(|error| error.to_string())?;
         }
         Ok(())
-    };
+    })
+}
+
+/// Does something with each of these on all cores, and returns how long that took.
+fn on_all_cores<T: Sync>(
+    all: &[T],
+    each: impl Fn(&T) -> Result<(), Failure> + Sync,
+) -> Result<Duration, Failure> {
+    let next = AtomicUsize::new(0);
+    let some = || all.get(next.fetch_add(1, Ordering::Relaxed)).map(&each);
+    let some = || std::iter::from_fn(some).collect::<Result<(), Failure>>();
     let start = Instant::now();
     thread::scope(|scope| {
         let threads: Vec<_> = (0..threads()).map(|_| scope.spawn(some)).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "hashing panicked")?)
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a thread panicked")?)
     })?;
     Ok(start.elapsed())
 }
