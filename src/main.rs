@@ -17,6 +17,13 @@ fn release_memory() {
     unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
+/// Has the kernel give memory in pages of 4 KiB alone. It would otherwise put one of 2 MiB wherever a connection
+/// that became idle has left something behind, and what was given back would be taken again.
+fn keep_pages_small() {
+    // Where the call is forbidden the host only takes more memory.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -44,6 +51,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     }
+    keep_pages_small();
     let Checked { config, notes } = match config::read(environment()) {
         Ok(checked) => checked,
         Err(error) => {
