@@ -20,19 +20,20 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use maud::Markup;
+use pilar_artifact::FeatureId;
 use pilar_artifact::operations::Operation;
-use pilar_artifact::{FeatureId, Limits, TrustedKeys};
 use pilar_host::admin::pages::{self, EventFilter, LivePage, LoginProblem};
 use pilar_host::admin::{
     HostFacts, MINUTES, Minute, Notice, POLICY, Readiness, Series, Traffic, View, assets,
 };
-use pilar_host::catalog::{Now, Settings, Watching};
+use pilar_host::catalog::{Now, Watching};
 use pilar_host::config::Retain;
 use pilar_host::control::Control;
 use pilar_host::loader_report::LoaderReport;
-use pilar_host::shell::{Sdk, Site};
+use pilar_host::shell::Sdk;
 use pilar_host::snapshot::Snapshot;
 use serde_json::json;
+use support::inside::{settings, site};
 use support::tree::{RELEASE, STRANGER, Tree, Version, signing_key};
 
 thread_local! {
@@ -47,22 +48,8 @@ fn clock() -> Now {
 }
 
 fn control(tree: &Tree) -> Control {
-    let limits = Limits::default();
-    let settings = Settings {
-        artifacts_dir: tree.artifacts(),
-        keys: TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits).unwrap(),
-        host_version: "1.4.0".parse().unwrap(),
-        limits,
-        retain: Retain { time: Duration::from_secs(86_400), bytes: 1 << 26, listed: 8 },
-    };
-    let site = Site {
-        host_version: "1.4.0".to_owned(),
-        root_redirect: None,
-        live_reload: false,
-        bootstrap_timeout_ms: 8000,
-        admin_assets: Vec::new(),
-    };
-    Control::start(settings, Sdk::embedded().unwrap(), site, clock).unwrap()
+    let retain = Retain { time: Duration::from_secs(86_400), bytes: 1 << 26, listed: 8 };
+    Control::start(settings(tree, retain), Sdk::embedded().unwrap(), site(), clock).unwrap()
 }
 
 fn version(id: &str, version: &str, name: &str) -> Version {

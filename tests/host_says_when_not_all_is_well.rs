@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pilar_artifact::operations::{Operation, Window};
-use pilar_artifact::{Limits, TrustedKeys};
-use pilar_host::catalog::{Catalog, Now, Settings, Watching, watch};
+use pilar_host::catalog::{Catalog, Now, Watching, watch};
 use pilar_host::config::Retain;
 use pilar_host::shell::{Sdk, Site};
 use pilar_host::snapshot::Snapshot;
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use support::inside::{settings, site};
 use support::tree::{EXPIRED, RELEASE, Tree, Version, document, signing_key};
 use support::{Host, Setup, wait_for};
 use tokio::sync::{mpsc, watch as state};
@@ -173,13 +173,18 @@ fn a_shared_package_that_nobody_provides_is_named() {
     assert_eq!(host.health("notes")["missingShared"], Value::Null);
 }
 
+/// Two versions that were released one after the other; returns the index of either time.
+fn released_twice(tree: &Tree) -> [Vec<u8>; 2] {
+    ["1.0.0", "1.1.0"].map(|version| {
+        tree.publish(&notes(version));
+        tree.index_bytes("notes")
+    })
+}
+
 #[test]
 fn an_older_index_counts_and_is_reported() {
     let tree = Tree::new();
-    tree.publish(&notes("1.0.0"));
-    let older = tree.index_bytes("notes");
-    tree.publish(&notes("1.1.0"));
-    let newer = tree.index_bytes("notes");
+    let [older, newer] = released_twice(&tree);
     let host = Setup::of(&tree).start();
     assert_eq!(host.health("notes")["index"]["sequenceWentDownFrom"], Value::Null);
     tree.write_index("notes", &older);
@@ -195,10 +200,7 @@ fn an_older_index_counts_and_is_reported() {
 #[test]
 fn an_older_image_is_a_rollback_that_was_asked_for() {
     let tree = Tree::new();
-    tree.publish(&notes("1.0.0"));
-    let older = tree.index_bytes("notes");
-    tree.publish(&notes("1.1.0"));
-    let newer = tree.index_bytes("notes");
+    let [older, newer] = released_twice(&tree);
     let host = Setup::of(&tree).start();
     fs::create_dir(tree.path(".loader")).unwrap();
     for (origin, status, from) in [("image", "ok", Value::Null), ("cdn", "degraded", 2.into())] {
@@ -294,22 +296,9 @@ struct At {
 
 impl At {
     fn new(tree: &Tree) -> Self {
-        let limits = Limits::default();
-        let settings = Settings {
-            artifacts_dir: tree.artifacts(),
-            keys: TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits).unwrap(),
-            host_version: "1.0.0".parse().unwrap(),
-            limits,
-            retain: Retain { time: Duration::ZERO, bytes: 0, listed: 0 },
-        };
-        let site = Site {
-            host_version: "1.0.0".to_owned(),
-            root_redirect: None,
-            live_reload: false,
-            bootstrap_timeout_ms: 1000,
-            admin_assets: Vec::new(),
-        };
-        Self { catalog: Catalog::new(settings), sdk: Sdk::embedded().unwrap(), site }
+        let retain = Retain { time: Duration::ZERO, bytes: 0, listed: 0 };
+        let catalog = Catalog::new(settings(tree, retain));
+        Self { catalog, sdk: Sdk::embedded().unwrap(), site: site() }
     }
 
     fn refresh(&mut self, time: &str) -> Snapshot {

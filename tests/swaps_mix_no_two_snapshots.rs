@@ -20,13 +20,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use pilar_artifact::{Limits, TrustedKeys};
-use pilar_host::catalog::{Catalog, Contents, Now, Settings, Watching};
+use pilar_host::catalog::{Catalog, Contents, Now, Watching};
 use pilar_host::config::Retain;
 use pilar_host::edge::{DriverChoice, Edge, EdgeOptions, Listeners};
 use pilar_host::service::{self, Host, Loader, Replies};
 use pilar_host::shell::{Sdk, Site};
 use pilar_host::snapshot::Snapshot;
+use support::inside::{settings, site};
 use support::tree::{Tree, Version};
 use support::{Client, Process, Reply};
 use tokio::sync::{mpsc, watch};
@@ -58,15 +58,8 @@ struct States {
 
 impl States {
     fn new(tree: &Tree) -> States {
-        let limits = Limits::default();
-        let settings = Settings {
-            artifacts_dir: tree.artifacts(),
-            keys: TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits).unwrap(),
-            host_version: "1.0.0".parse().unwrap(),
-            limits,
-            retain: Retain { time: Duration::from_secs(3600), bytes: 1 << 30, listed: 0 },
-        };
-        let mut catalog = Catalog::new(settings);
+        let retain = Retain { time: Duration::from_secs(3600), bytes: 1 << 30, listed: 0 };
+        let mut catalog = Catalog::new(settings(tree, retain));
         let contents = (0..STATES).map(|number| {
             tree.publish(&notes(number));
             tree.publish(&letters(number));
@@ -74,14 +67,7 @@ impl States {
             catalog.refresh(now).unwrap()
         });
         let contents = contents.collect();
-        let site = Site {
-            host_version: "1.0.0".to_owned(),
-            root_redirect: None,
-            live_reload: false,
-            bootstrap_timeout_ms: 1000,
-            admin_assets: Vec::new(),
-        };
-        States { sdk: Sdk::embedded().unwrap(), site, contents }
+        States { sdk: Sdk::embedded().unwrap(), site: site(), contents }
     }
 
     fn make(&self, number: usize) -> Snapshot {

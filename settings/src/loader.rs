@@ -1,6 +1,8 @@
 //! Every variable of the loader, in one table.
 
-use crate::table::{Kind, MAX, State, Variable};
+use crate::table::{
+    INSECURE_DEV_KEYS, Kind, MAX, State, TRUSTED_KEYS_JSON, TRUSTED_KEYS_PATH, Variable,
+};
 
 pub(crate) const VARIABLES: &[Variable] = &[
     Variable {
@@ -31,27 +33,9 @@ pub(crate) const VARIABLES: &[Variable] = &[
         state: State::Active,
         doc: "Namespaces to look for registrations in, with commas between them; default the pod's own.",
     },
-    Variable {
-        name: "FEATURE_TRUST_PUBLIC_KEYS_JSON",
-        kind: Kind::Secret,
-        default: None,
-        state: State::Active,
-        doc: "Trusted keys as JSON: key id to public key.",
-    },
-    Variable {
-        name: "FEATURE_TRUST_PUBLIC_KEYS_PATH",
-        kind: Kind::Path,
-        default: None,
-        state: State::Active,
-        doc: "A file of trusted keys; read at the start, so a new key needs a restart.",
-    },
-    Variable {
-        name: "FEATURE_ALLOW_INSECURE_DEV_KEYS",
-        kind: Kind::Flag,
-        default: None,
-        state: State::Active,
-        doc: "Admit trusted keys whose id is `dev` or starts with `dev-`; never in production.",
-    },
+    TRUSTED_KEYS_JSON,
+    TRUSTED_KEYS_PATH,
+    INSECURE_DEV_KEYS,
     Variable {
         name: "FEATURE_READY_SENTINEL_PATH",
         kind: Kind::Path,

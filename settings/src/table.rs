@@ -119,27 +119,9 @@ pub const VARIABLES: &[Variable] = &[
         state: State::Active,
         doc: "Watch the artifacts directory and refresh when it changes.",
     },
-    Variable {
-        name: "FEATURE_TRUST_PUBLIC_KEYS_JSON",
-        kind: Kind::Secret,
-        default: None,
-        state: State::Active,
-        doc: "Trusted keys as JSON: key id to public key.",
-    },
-    Variable {
-        name: "FEATURE_TRUST_PUBLIC_KEYS_PATH",
-        kind: Kind::Path,
-        default: None,
-        state: State::Active,
-        doc: "A file of trusted keys; read at the start, so a new key needs a restart.",
-    },
-    Variable {
-        name: "FEATURE_ALLOW_INSECURE_DEV_KEYS",
-        kind: Kind::Flag,
-        default: None,
-        state: State::Active,
-        doc: "Admit trusted keys whose id is `dev` or starts with `dev-`; never in production.",
-    },
+    TRUSTED_KEYS_JSON,
+    TRUSTED_KEYS_PATH,
+    INSECURE_DEV_KEYS,
     Variable {
         name: "FEATURE_READY_SENTINEL_PATH",
         kind: Kind::Path,
@@ -576,3 +558,29 @@ pub const VARIABLES: &[Variable] = &[
         doc: "Which part of them, for the samplers by ratio.",
     },
 ];
+
+// Host and loader verify by the same keys.
+
+pub(crate) const TRUSTED_KEYS_JSON: Variable = Variable {
+    name: "FEATURE_TRUST_PUBLIC_KEYS_JSON",
+    kind: Kind::Secret,
+    default: None,
+    state: State::Active,
+    doc: "Trusted keys as JSON: key id to public key.",
+};
+
+pub(crate) const TRUSTED_KEYS_PATH: Variable = Variable {
+    name: "FEATURE_TRUST_PUBLIC_KEYS_PATH",
+    kind: Kind::Path,
+    default: None,
+    state: State::Active,
+    doc: "A file of trusted keys; read at the start, so a new key needs a restart.",
+};
+
+pub(crate) const INSECURE_DEV_KEYS: Variable = Variable {
+    name: "FEATURE_ALLOW_INSECURE_DEV_KEYS",
+    kind: Kind::Flag,
+    default: None,
+    state: State::Active,
+    doc: "Admit trusted keys whose id is `dev` or starts with `dev-`; never in production.",
+};

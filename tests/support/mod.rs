@@ -3,6 +3,7 @@
 
 mod client;
 mod host;
+pub(crate) mod inside;
 pub(crate) mod load;
 pub(crate) mod metrics;
 pub(crate) mod operating;
