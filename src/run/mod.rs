@@ -85,7 +85,13 @@ async fn serve(config: &Config, passed: Option<Listeners>) -> Result<(), Failure
     };
     let live_reload = site.live_reload;
     let sdk = Sdk::embedded()?;
-    let first_look = tokio::task::spawn_blocking(move || Control::start(settings, sdk, site, now));
+    // Encoders took far more than what they made, on this thread and on that of the first look.
+    release_memory();
+    let first_look = tokio::task::spawn_blocking(move || {
+        let control = Control::start(settings, sdk, site, now);
+        release_memory();
+        control
+    });
     let control = tokio::select! {
         looked = first_look => looked?.map_err(|error| coded(&error, error.code()))?,
         () = stop.asked() => {

@@ -11,6 +11,8 @@ use pilar_host::service::admin::RefreshCall;
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, watch as tokio_watch};
 
+use crate::release_memory;
+
 /// How often a watched artifacts directory is looked at where no change was noticed.
 const RESCAN: Duration = Duration::from_secs(60);
 
@@ -69,7 +71,10 @@ async fn blocking<T: Send + 'static>(
 ) -> Option<T> {
     let control = control.clone();
     let outcome = tokio::task::spawn_blocking(move || {
-        action(&mut control.lock().unwrap_or_else(PoisonError::into_inner))
+        let outcome = action(&mut control.lock().unwrap_or_else(PoisonError::into_inner));
+        // Encoders alone take tens of megabytes, which the next refresh is not going to need for a while.
+        release_memory();
+        outcome
     })
     .await;
     let error = match outcome {
