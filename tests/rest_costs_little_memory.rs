@@ -1,4 +1,4 @@
-//! A connection that says nothing takes no more than 1 KiB of memory, whatever the driver: people leave pages open.
+//! A host at rest holds little memory, and a connection that says nothing no more than 1 KiB of it: people leave pages open.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,7 +10,7 @@
 
 mod support;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Signal, getrlimit, setrlimit};
 use support::tree::{Tree, Version};
 use support::{Client, Host, Setup, wait_for};
 
@@ -55,4 +55,21 @@ fn an_idle_connection_takes_less_than_a_kibibyte() {
             assert_eq!(client.request("GET", "/notes", &[]).unwrap().status, 200, "{driver}");
         }
     }
+}
+
+#[test]
+fn a_host_at_rest_holds_no_more_than_what_it_serves_from() {
+    const MOST: usize = 16 << 20;
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    let host = Setup::of(&tree).start();
+    let rests = || host.process().own_memory() <= MOST;
+    wait_for("what the start took to be given back", || rests().then_some(()));
+    for number in 1..10 {
+        let version = format!("1.{number}.0");
+        tree.publish(&Version::domain("notes", &version, "/notes"));
+        host.signal(Signal::HUP);
+        host.wait_until_serving("notes", &version);
+    }
+    wait_for("what refreshes took to be given back", || rests().then_some(()));
 }
