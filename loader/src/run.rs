@@ -243,7 +243,8 @@ async fn follow(
     match &config.registrations {
         Some(directory) => tasks.spawn(source::directory::follow(directory.clone(), reporter)),
         None => {
-            let cluster = kubernetes::connection().await?;
+            let no_proxy = config.network.proxies.none.as_deref();
+            let cluster = kubernetes::connection(no_proxy).await?;
             let namespaces = config.namespaces.clone();
             tasks.spawn(kubernetes::follow(cluster, namespaces, Patience::default(), reporter))
         }

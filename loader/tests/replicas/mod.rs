@@ -124,7 +124,7 @@ impl Site {
         Replica { place, host, _loader: loader }
     }
 
-    fn loader(&self, place: &Place, command: &str) -> Setup {
+    pub(crate) fn loader(&self, place: &Place, command: &str) -> Setup {
         place
             .loader(&[command])
             .without("LOADER_REGISTRATIONS_DIR")

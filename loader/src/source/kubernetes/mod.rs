@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use http::Uri;
 use http_body_util::BodyExt as _;
+use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::client::{ClientBuilder, DynBody};
@@ -55,18 +57,25 @@ impl Default for Patience {
 }
 
 /// How to reach the cluster: what `KUBECONFIG` or `~/.kube/config` says, otherwise as the service account of this
-/// pod.
+/// pod. Outside of a cluster it may be behind a proxy, unless `no_proxy`, the text of `NO_PROXY`, names it.
 ///
 /// # Errors
 /// A [`Problem`] where there is neither.
-pub async fn connection() -> Result<Config, Problem> {
-    Config::infer().await.map_err(|error| {
+pub async fn connection(no_proxy: Option<&str>) -> Result<Config, Problem> {
+    let mut config = Config::infer().await.map_err(|error| {
         Problem::new(
             "cluster-unknown",
             format!("there is no way to a cluster: {}", trouble::chain(&error)),
             "run in a pod with a service account, set KUBECONFIG, or set LOADER_REGISTRATIONS_DIR to read files",
         )
-    })
+    })?;
+    // kube holds NO_PROXY against the address of the proxy itself.
+    let is_behind = |proxy: &Uri| {
+        let proxies = Matcher::builder().all(proxy.to_string()).no(no_proxy.unwrap_or_default());
+        proxies.build().intercept(&config.cluster_url).is_some()
+    };
+    config.proxy_url = config.proxy_url.take().filter(is_behind);
+    Ok(config)
 }
 
 /// Says what the ConfigMaps of `namespaces` register, whenever that changed, until nobody listens. An empty list

@@ -142,3 +142,50 @@ async fn carry(
         to_client.write_all(&piece[..read]).await?;
     }
 }
+
+/// A proxy of the other kind, which carries what it is asked to by `CONNECT` (RFC 9110 §9.3.6). It stops when this is
+/// dropped.
+pub(crate) struct Tunnel {
+    pub(crate) address: String,
+    carried: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Tunnel {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let carried = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&carried);
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(tunnel(client));
+            }
+        });
+        Self { address, carried, task }
+    }
+
+    /// How many connections it was asked for.
+    pub(crate) fn carried(&self) -> usize {
+        self.carried.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Tunnel {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn tunnel(mut client: TcpStream) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let target = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
+    let mut server = TcpStream::connect(target.expect("it is asked to connect")).await?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+}
