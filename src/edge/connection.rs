@@ -297,12 +297,7 @@ impl<S: Lookup> Connection<S> {
             self.watch.reading_head();
         }
         loop {
-            self.make_room();
-            let handle = self.watch.read_handle();
-            let input = std::mem::take(&mut self.input);
-            let (result, input) = self.open.socket.read(input, handle).await;
-            self.input = input;
-            match result {
+            match self.receive().await {
                 Ok(0) => return Ok(Read::End),
                 Ok(_) => return Ok(Read::More),
                 // The sweep found the connection idle: wait on without a buffer.
@@ -315,6 +310,16 @@ impl<S: Lookup> Connection<S> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Waits for bytes and puts them behind the input.
+    async fn receive(&mut self) -> io::Result<usize> {
+        self.make_room();
+        let handle = self.watch.read_handle();
+        let input = std::mem::take(&mut self.input);
+        let (result, input) = self.open.socket.read(input, handle).await;
+        self.input = input;
+        result
     }
 
     fn make_room(&mut self) {
@@ -348,12 +353,7 @@ impl<S: Lookup> Connection<S> {
         let mut swallowed = 0;
         while swallowed < Self::MOST_SWALLOWED {
             self.input.clear();
-            self.make_room();
-            let handle = self.watch.read_handle();
-            let input = std::mem::take(&mut self.input);
-            let (result, input) = self.open.socket.read(input, handle).await;
-            self.input = input;
-            match result {
+            match self.receive().await {
                 Ok(count) if count > 0 => swallowed += count,
                 _ => return,
             }
