@@ -7,8 +7,8 @@ use super::Encoding;
 /// Below this, a variant saves less than its headers cost.
 const SMALLEST: usize = 512;
 
-/// A start waits for them, and each refresh: the highest quality takes twenty times as long for 7 % less. From one to
-/// the next, the tables that an encoder clears double, to 32 MiB at 9.
+/// A start waits for them, and each refresh: the highest quality takes twenty times as long for 7 % less. From each to
+/// the next the tables double that an encoder clears, from 1 MiB on.
 pub(super) const BROTLI_QUALITY: i32 = 5;
 const ZSTD_LEVEL: i32 = 12;
 
@@ -40,10 +40,10 @@ fn brotli(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The window that looks back over a text of this length, as its exponent. The encoder clears as much memory as its
-/// window takes, which for a short text is most of its work.
+/// The window that looks back over a text of this length, as its exponent. What an encoder clears at its start is most
+/// of its work for a short text: as much as the window takes, and with one of less than 2^17 tables of 32 MiB.
 pub(super) fn brotli_window(length: usize) -> i32 {
-    (usize::BITS - length.leading_zeros()).clamp(10, 22).cast_signed()
+    (usize::BITS - length.leading_zeros()).clamp(17, 22).cast_signed()
 }
 
 fn zstd(bytes: &[u8]) -> Option<Vec<u8>> {
