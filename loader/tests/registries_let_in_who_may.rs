@@ -80,6 +80,9 @@ async fn name_and_password_from_a_pull_secret() {
     let both = json!({ "auths": { format!("{address}/features/lab"): auths("x", "ward", "no")["auths"]["x"],
         address: auths("x", "ward", SECRET)["auths"]["x"] } });
     of(&[&secrets.file("both", &both)]).fetch(&origin).await.whole();
+    // A secret of the older kind has no `auths` around it.
+    let older = &auths(address, "ward", SECRET)["auths"];
+    of(&[&secrets.file(".dockercfg", older)]).fetch(&origin).await.whole();
 }
 
 #[tokio::test]

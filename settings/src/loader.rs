@@ -139,7 +139,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
         kind: Kind::Text,
         default: None,
         state: State::Active,
-        doc: "Files like it, such as mounted `.dockerconfigjson` of `imagePullSecrets`, with commas between them.",
+        doc: "Files like it, such as mounted `.dockerconfigjson` or `.dockercfg` of `imagePullSecrets`, with commas between them.",
     },
     Variable {
         name: "LOADER_AZURE_REGISTRIES",

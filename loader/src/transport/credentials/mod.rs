@@ -20,6 +20,9 @@ pub(super) use matching::{Repository, glob_matches};
 
 /// The longest docker configuration, in bytes.
 const LONGEST_CONFIGURATION: u64 = 1 << 20;
+/// The key of a pull secret of the older kind, `kubernetes.io/dockercfg`, and so the name of its file. It holds
+/// what the newer one has in `auths`.
+const OLDER: &str = ".dockercfg";
 /// How long the credential helpers may take.
 const HELPERS: Duration = Duration::from_secs(30);
 
@@ -146,7 +149,13 @@ fn read(path: &Path) -> Result<Option<Map<String, Value>>, String> {
     };
     let limits = Limits { json_bytes: LONGEST_CONFIGURATION, ..Limits::default() };
     // What the parser says may hold a piece of the document, which holds secrets.
-    parse_object(&bytes, &limits).map(Some).map_err(|error| error.code().to_owned())
+    let document = parse_object(&bytes, &limits).map_err(|error| error.code().to_owned())?;
+    let is_older = path.file_name().is_some_and(|name| name == OLDER);
+    Ok(Some(if is_older {
+        Map::from_iter([("auths".to_owned(), document.into())])
+    } else {
+        document
+    }))
 }
 
 /// Without what a helper printed, which may hold anything.
