@@ -140,6 +140,32 @@ fn a_loader_that_cannot_see_what_is_wanted_is_not_ready_and_says_why() {
 }
 
 #[test]
+fn a_loader_that_has_not_heard_of_what_is_wanted_for_too_long_is_not_ready_and_keeps_what_it_has() {
+    let (_tree, place, server) = released();
+    place.register(&server.registration("notes"));
+    let mut running = place
+        .loader(&["watch"])
+        .with("LOADER_PLAIN_HTTP_HOSTS", server.host())
+        // A directory that does not change is looked at every 10 s.
+        .with("LOADER_MAX_CONTACT_AGE_SECONDS", "11")
+        .with("LOADER_HTTP_PORT", "0")
+        .start();
+    let port = running.port();
+    wait_for("readiness", || (get(port, "/readyz").0 == 200).then_some(()));
+    let away = place.registrations().with_file_name("away");
+    std::fs::rename(place.registrations(), &away).unwrap();
+    let said = wait_for("its end", || {
+        let (status, said) = get(port, "/readyz");
+        (status == 503).then_some(said)
+    });
+    assert!(said.starts_with("the source of registrations was not heard from for 1"), "{said}");
+    assert!(value(&samples(port), "pilar_loader_contact_age_seconds", None) > 11.0);
+    assert!(common::verified(&place.artifacts(), "notes").is_some());
+    std::fs::rename(away, place.registrations()).unwrap();
+    wait_for("readiness again", || (get(port, "/readyz").0 == 200).then_some(()));
+}
+
+#[test]
 fn a_second_loader_is_turned_away_with_the_reason() {
     let (_tree, place, server) = released();
     let mut running = watch(&place, &server);
