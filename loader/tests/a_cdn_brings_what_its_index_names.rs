@@ -12,17 +12,12 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use common::network;
 use common::network::proxy::{Fault, Proxy};
 use common::network::{FEATURE, Place, limits, plain, released};
+use common::server::Server;
 use common::tree;
 use pilar_artifact::Sha256Digest;
 use pilar_artifact::operations::Operation;
@@ -30,65 +25,9 @@ use pilar_loader::registration::Origin;
 use pilar_loader::transport::Limits;
 use serde_json::json;
 
-/// A directory behind HTTP.
-struct Cdn {
-    address: String,
-    asked: Arc<Mutex<Vec<String>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-#[derive(Clone)]
-struct Shelf {
-    root: PathBuf,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Cdn {
-    async fn of(root: PathBuf) -> Self {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let shelf = Shelf { root, asked: Arc::clone(&asked) };
-        let router = Router::new().fallback(answer).with_state(shelf);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, asked, task }
-    }
-
-    /// What was asked for since the last time.
-    fn asked(&self) -> Vec<String> {
-        std::mem::take(&mut self.asked.lock().unwrap())
-    }
-}
-
-impl Drop for Cdn {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn answer(State(shelf): State<Shelf>, request: Request) -> Response {
-    let path = request.uri().path().trim_start_matches('/').to_owned();
-    let header = |name: &str| request.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
-    let (known, range) = (header("if-none-match"), header("range"));
-    shelf.asked.lock().unwrap().push(path.clone());
-    let Ok(bytes) = std::fs::read(shelf.root.join(&path)) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let etag = format!("\"{}\"", Sha256Digest::of(&bytes));
-    let mut headers = HeaderMap::new();
-    headers.insert("etag", etag.parse().unwrap());
-    if known == Some(etag) {
-        return (StatusCode::NOT_MODIFIED, headers).into_response();
-    }
-    match range.and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()) {
-        Some(from) if from < bytes.len() => {
-            let shown = format!("bytes {from}-{}/{}", bytes.len() - 1, bytes.len());
-            headers.insert("content-range", shown.parse().unwrap());
-            (StatusCode::PARTIAL_CONTENT, headers, bytes[from..].to_vec()).into_response()
-        }
-        Some(_) => StatusCode::RANGE_NOT_SATISFIABLE.into_response(),
-        None => (headers, bytes).into_response(),
-    }
+/// The paths that were asked for since the last time.
+fn asked(cdn: &Server) -> Vec<String> {
+    cdn.asked().into_iter().map(|(path, _)| path).collect()
 }
 
 fn at(address: &str) -> Origin {
@@ -98,45 +37,45 @@ fn at(address: &str) -> Origin {
 #[tokio::test]
 async fn everything_comes_once_and_then_only_what_is_new() {
     let tree = released(&["1.0.0"]);
-    let cdn = Cdn::of(tree.artifacts()).await;
-    let place = Place::plain(&[&cdn.address]);
-    let origin = at(&cdn.address);
+    let cdn = Server::of(&tree.artifacts());
+    let place = Place::plain(&[&cdn.host()]);
+    let origin = at(&cdn.host());
     let brought = place.fetch(&origin).await;
     let first = brought.whole();
     assert!(first.changed && first.validator.is_some());
-    let mut asked = cdn.asked();
-    asked.sort();
+    let mut first_asked = asked(&cdn);
+    first_asked.sort();
     let named = ["chunk.js", "entry.js", "manifest.json", "noise.bin", "style.css"];
     let mut expected: Vec<_> = named.map(|name| format!("{FEATURE}/1.0.0/{name}")).to_vec();
     expected.push(format!("{FEATURE}/releases.json"));
-    assert_eq!(asked, expected);
+    assert_eq!(first_asked, expected);
     let manifest = std::fs::read(tree.path("lab/1.0.0/manifest.json")).unwrap();
     let present = BTreeMap::from([("1.0.0".parse().unwrap(), Sha256Digest::of(&manifest))]);
     let validator = first.validator.clone();
     let brought = place.fetch_what_is_new(&origin, &present, validator.as_deref()).await;
     let again = brought.result.as_ref().unwrap();
     assert!(!again.changed && again.validator == validator && again.transferred == 0);
-    assert_eq!(cdn.asked(), [format!("{FEATURE}/releases.json")]);
+    assert_eq!(asked(&cdn), [format!("{FEATURE}/releases.json")]);
     assert!(!brought.has("releases.json"));
     tree.publish(&tree::Version::facet(FEATURE, "1.1.0"));
     let brought = place.fetch_what_is_new(&origin, &present, validator.as_deref()).await;
     assert!(brought.result.as_ref().unwrap().changed);
     assert!(brought.has("1.1.0/manifest.json") && !brought.has("1.0.0/manifest.json"));
-    assert!(!cdn.asked().iter().any(|path| path.contains("1.0.0")));
+    assert!(!asked(&cdn).iter().any(|path| path.contains("1.0.0")));
     let reason = "it loses results".to_owned();
     let version = "1.0.0".parse().unwrap();
     tree.apply(FEATURE, &Operation::Revoke { version, reason, even_if_nothing_serves: false });
     let brought = place.fetch(&origin).await;
     assert!(brought.result.is_ok());
-    assert!(!cdn.asked().iter().any(|path| path.contains("1.0.0")), "it never serves");
+    assert!(!asked(&cdn).iter().any(|path| path.contains("1.0.0")), "it never serves");
 }
 
 #[tokio::test]
 async fn the_network_fails_and_the_files_arrive() {
     let tree = released(&["1.0.0", "1.1.0"]);
-    let cdn = Cdn::of(tree.artifacts()).await;
+    let cdn = Server::of(&tree.artifacts());
     let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    let proxy = Proxy::before(&cdn.address, []).await;
+    let proxy = Proxy::before(&cdn.host(), []).await;
     for faults in [
         vec![Fault::CutAfter(10)],
         vec![Fault::CutAfter(1_500), Fault::Answer(busy)],
@@ -165,9 +104,9 @@ fn one_by_one(proxy: &Proxy) -> Place {
 #[tokio::test]
 async fn what_the_index_does_not_vouch_for_is_refused() {
     let tree = released(&["1.0.0"]);
-    let cdn = Cdn::of(tree.artifacts()).await;
-    let origin = at(&cdn.address);
-    let place = Place::plain(&[&cdn.address]);
+    let cdn = Server::of(&tree.artifacts());
+    let origin = at(&cdn.host());
+    let place = Place::plain(&[&cdn.host()]);
     let noise = tree.path("lab/1.0.0/noise.bin");
     let whole = std::fs::read(&noise).unwrap();
     for other in [&whole[1..], b"".as_slice(), b"<html>"] {
@@ -183,19 +122,19 @@ async fn what_the_index_does_not_vouch_for_is_refused() {
     std::fs::write(&manifest, [signed.as_slice(), b"\n"].concat()).unwrap();
     place.fetch(&origin).await.refused("digest-mismatch");
     std::fs::write(&manifest, &signed).unwrap();
-    cdn.asked();
+    asked(&cdn);
     let stranger = tree::signing_key(tree::STRANGER);
     tree.edit_index(FEATURE, &stranger, |index| {
         index.insert("activeVersion".into(), json!("1.0.0"));
     });
     place.fetch(&origin).await.refused("key-unknown");
-    assert_eq!(cdn.asked(), [format!("{FEATURE}/releases.json")], "nothing more is asked for");
+    assert_eq!(asked(&cdn), [format!("{FEATURE}/releases.json")], "nothing more is asked for");
 }
 
 #[tokio::test]
 async fn a_cdn_keeps_within_the_limits() {
     let tree = released(&["1.0.0"]);
-    let cdn = Cdn::of(tree.artifacts()).await;
+    let cdn = Server::of(&tree.artifacts());
     let artifact =
         |limits: pilar_artifact::Limits| Limits { artifact: limits, ..network::limits() };
     let usual = pilar_artifact::Limits::default();
@@ -204,27 +143,27 @@ async fn a_cdn_keeps_within_the_limits() {
         artifact(pilar_artifact::Limits { json_bytes: 100, ..usual }),
         Limits { compressed_bytes: 100_000, ..limits() },
     ] {
-        let place = Place::with(plain(&[&cdn.address]), limits);
-        assert!(!place.fetch(&at(&cdn.address)).await.refused("too-large").may_pass());
+        let place = Place::with(plain(&[&cdn.host()]), limits);
+        assert!(!place.fetch(&at(&cdn.host())).await.refused("too-large").may_pass());
     }
 }
 
 #[tokio::test]
 async fn a_redirect_stays_with_the_server() {
     let tree = released(&["1.0.0"]);
-    let cdn = Cdn::of(tree.artifacts()).await;
-    let proxy = Proxy::before(&cdn.address, []).await;
+    let cdn = Server::of(&tree.artifacts());
+    let proxy = Proxy::before(&cdn.host(), []).await;
     let lead = |to: String| -> Fault {
         let head = "HTTP/1.1 302 Found\r\ncontent-length: 0\r\nconnection: close\r\nlocation: ";
         Fault::Answer(format!("{head}{to}\r\n\r\n").leak())
     };
     let fetch = async || {
-        let place = Place::plain(&[&proxy.address, &cdn.address]);
+        let place = Place::plain(&[&proxy.address, &cdn.host()]);
         place.fetch(&at(&proxy.address)).await
     };
     proxy.strike([lead("/lab/releases.json".into())]);
     fetch().await.whole();
-    for to in [format!("http://{}/lab/releases.json", cdn.address), "https://127.0.0.1/x".into()] {
+    for to in [format!("http://{}/lab/releases.json", cdn.host()), "https://127.0.0.1/x".into()] {
         proxy.strike([lead(to)]);
         assert!(!fetch().await.refused("redirect-refused").may_pass());
     }

@@ -66,9 +66,9 @@ impl Server {
         self.shared.is_stuck.store(true, Ordering::SeqCst);
     }
 
-    /// Everything that was asked for so far.
+    /// What was asked for since the last time.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        self.shared.asked.lock().unwrap().clone()
+        std::mem::take(&mut self.shared.asked.lock().unwrap())
     }
 }
 
@@ -78,9 +78,12 @@ impl Shared {
         let mut stream = stream;
         loop {
             let Some(request) = lines.next().transpose()? else { return Ok(()) };
-            let mut known = None;
+            let (mut known, mut from) = (None, None);
             while let Some(line) = lines.next().transpose()?.filter(|line| !line.is_empty()) {
                 known = line.strip_prefix("if-none-match: ").map(str::to_owned).or(known);
+                let range =
+                    line.strip_prefix("range: bytes=").and_then(|range| range.strip_suffix('-'));
+                from = range.and_then(|from| from.parse::<usize>().ok()).or(from);
             }
             let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
             let body = fs::read(self.root.join(path));
@@ -96,13 +99,24 @@ impl Shared {
                 stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")?;
                 continue;
             };
+            let whole = body.len();
+            let from = from.filter(|from| *from < whole);
+            let (status, range) = match from {
+                Some(from) => {
+                    let range = format!("content-range: bytes {from}-{}/{whole}\r\n", whole - 1);
+                    ("206 Partial Content", range)
+                }
+                None => ("200 OK", String::new()),
+            };
+            let body = &body[from.unwrap_or(0)..];
             let length = body.len();
-            write!(stream, "HTTP/1.1 200 OK\r\netag: {tag}\r\ncontent-length: {length}\r\n\r\n")?;
+            let head = format!("etag: {tag}\r\n{range}content-length: {length}\r\n\r\n");
+            write!(stream, "HTTP/1.1 {status}\r\n{head}")?;
             if self.is_stuck.load(Ordering::SeqCst) {
                 stream.write_all(&body[..body.len() / 2])?;
                 std::thread::park();
             }
-            stream.write_all(&body)?;
+            stream.write_all(body)?;
         }
     }
 }
