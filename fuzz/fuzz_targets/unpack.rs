@@ -1,5 +1,5 @@
 //! Whatever a layer says, nothing but its own feature is written, nowhere but in the staging directory, and what is
-//! accepted is what the simplest reader of archives sees.
+//! accepted is what the simplest reader of archives sees, and is named as what it holds.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use libfuzzer_sys::fuzz_target;
 use pilar_artifact::{FeatureId, Sha256Digest};
 use pilar_loader::transport::Limits;
-use pilar_loader::unpack::{Compression, Layer, Unpacker};
+use pilar_loader::unpack::{Compression, Layer, Unpacker, feature_of};
 use pilar_store::Store;
 use tar::{EntryType, Header};
 
@@ -47,6 +47,10 @@ fuzz_target!(|input: &[u8]| {
     }
     if let Err(refusal) = &taken {
         assert!(!refusal.code().is_empty() && !refusal.to_string().chars().any(char::is_control));
+    }
+    if taken.is_ok() && !found.is_empty() {
+        let named = feature_of(bytes.as_slice(), &layer, limits).expect("it was read before");
+        assert_eq!(named, Some(feature));
     }
     if taken.is_ok() && form & 1 == 1 && form >> 1 & 3 != 3 {
         assert_eq!(found, simplest(&entries));
