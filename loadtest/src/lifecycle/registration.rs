@@ -42,14 +42,16 @@ pub(super) struct Registration {
 
 /// Reads what was measured.
 pub(super) fn read(path: &Path) -> Result<Registration, Failure> {
-    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
-    let measured: Measured = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+    let text = fs::read_to_string(path).map_err(|error| error.to_string());
+    let read = text.and_then(|text| measured(&text));
+    read.map_err(|failure| format!("{}: {failure}", path.display()))
+}
+
+fn measured(text: &str) -> Result<Registration, Failure> {
+    let measured: Measured = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let Measured { replicas, changes, features, bytes, init, ready } = measured;
-    let at = |part| percentile(&changes, part).ok_or_else(|| failed(&"it has no changes"));
-    let spread = |values: &[f64]| {
-        Spread::of(values.iter().copied()).ok_or_else(|| failed(&"it has no starts"))
-    };
+    let at = |part| percentile(&changes, part).ok_or("it has no changes");
+    let spread = |values: &[f64]| Spread::of(values.iter().copied()).ok_or("it has no starts");
     Ok(Registration {
         p50: at(0.5)?,
         p99: at(0.99)?,
@@ -62,4 +64,20 @@ pub(super) fn read(path: &Path) -> Result<Registration, Failure> {
         features,
         bytes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{measured, read};
+
+    #[test]
+    fn of_every_change_each_replica_counts() {
+        let text = r#"{ "replicas": 2, "changes": [9, 1, 2, 3, 4, 5], "features": 200, "bytes": 65536,
+                        "init": [30, 10], "ready": [20, 40] }"#;
+        let found = measured(text).unwrap();
+        assert_eq!((found.changes, found.p50, found.p99, found.longest), (3, 3.0, 9.0, 9.0));
+        assert_eq!((found.starts, found.init.median, found.ready.greatest), (2, 20.0, 40.0));
+        assert!(measured(&text.replace("[30, 10]", "[]")).is_err());
+        assert!(read(std::path::Path::new("/nonexistent")).is_err());
+    }
 }
