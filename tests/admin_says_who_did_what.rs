@@ -137,6 +137,8 @@ fn each_write_that_is_refused_is_one_line_too_with_the_reason() {
     let session = ("cookie", session.as_str());
     post("/_admin/login", &[here, ("cookie", &with_form)], &body("wr0ng-t0ken"));
     post("/_admin/login", &[here], &body(TOKEN));
+    // What cannot be read as the form is none.
+    assert_eq!(post("/_admin/login", &[here], "token=wr0ng-t0ken&token=%ff").status, 403);
     post("/_admin/refresh", &[session, ("origin", "https://evil.example")], "csrf=s3cret-f0rm");
     post("/_admin/refresh", &[session, here], "csrf=s3cret-f0rm");
     post("/_admin/logout", &[session, here], "csrf=s3cret-f0rm");
@@ -147,6 +149,7 @@ fn each_write_that_is_refused_is_one_line_too_with_the_reason() {
     let expected = [
         ("sign-in", "session ", "done"),
         ("sign-in", "nobody", "refused: wrong token"),
+        ("sign-in", "nobody", "refused: not a form of this browser"),
         ("sign-in", "nobody", "refused: not a form of this browser"),
         ("refresh", "nobody", "refused: sent by another site"),
         ("refresh", "session ", "refused: not a form of this session"),

@@ -1,6 +1,7 @@
 //! Signing in and out.
 
 use axum::Form;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{Extension, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
@@ -21,11 +22,11 @@ pub(super) struct Asked {
 }
 
 /// What the form sends.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 pub(super) struct SignIn {
     token: String,
     csrf: String,
-    #[serde(default)]
     next: String,
 }
 
@@ -42,8 +43,10 @@ pub(super) async fn sign_in(
     Extension(peer): Extension<Peer>,
     Extension(id): Extension<RequestId>,
     headers: HeaderMap,
-    Form(SignIn { token, csrf, next }): Form<SignIn>,
+    form: Result<Form<SignIn>, FormRejection>,
 ) -> Response {
+    // What is no form at all is none of ours, and is said to have been tried like any other.
+    let SignIn { token, csrf, next } = form.map(|Form(form)| form).unwrap_or_default();
     let failed = |status, problem| show(&admin, &headers, status, &next, Some(problem));
     let now = admin.now();
     if !is_login_form(&headers, &csrf) {
@@ -113,10 +116,13 @@ fn show(
     page
 }
 
-/// Nowhere but to a page of the Admin UI.
+/// Nowhere but to a page of the Admin UI. Their paths have no dots, plain or encoded, by which a browser would leave it.
 fn own_page(next: &str) -> &str {
     let rest = next.strip_prefix(ROOT).unwrap_or_default();
-    let is_own = rest.starts_with('/') && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_own = path.starts_with('/')
+        && path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_".contains(&b))
+        && query.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
     if is_own { next } else { ROOT }
 }
 
@@ -136,6 +142,10 @@ mod tests {
             "/_admin.evil.example",
             "https://evil.example",
             "/_admin/\r\nx: y",
+            "/_admin/../notes",
+            "/_admin/%2e%2E/notes",
+            "/_admin/..",
+            "/_admin/features?x=\\y z",
         ];
         for next in elsewhere {
             assert_eq!(own_page(next), ROOT);
