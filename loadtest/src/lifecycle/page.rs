@@ -143,7 +143,7 @@ impl Page {
              From the start of the process until `/_ready` answers 200, which takes the versions that serve; and until all \
              versions are verified and reachable. Beside it: {threads} threads that read and hash (SHA-256, the \
              same code) the same files, and as many that make all 13 checks of the same versions and keep nothing, which \
-             is the least that a start can take: two signatures a version are some 90 µs, as long as hashing 100 KB. Files are in the page cache; {} rounds in turns, ratios within a round.\n",
+             is the least that a start can take: the signatures of an index and a manifest take some 90 µs, as long as hashing 150 KB. Files are in the page cache; {} rounds in turns, ratios within a round.\n",
             cold::FEATURES,
             cold::VERSIONS,
             *bytes as f64 / MEGABYTE,
