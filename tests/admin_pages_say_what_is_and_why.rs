@@ -260,7 +260,7 @@ fn the_overview_answers_first_and_then_lists_what_differs() {
             "See the log of the registry",
             "Does not hear what is registered",
             "Registrations from ConfigMaps of the cluster",
-            "Not now The API server does not answer cluster-unreachable See the network",
+            "It does not hear what is registered. The API server does not answer cluster-unreachable See the network",
             "ward/planning",
             "Image has no digest registration-image Write &lt;registry&gt;/&lt;repository&gt;@sha256:&lt;digest&gt;",
             "Lab Results",

@@ -14,7 +14,10 @@ pub(super) fn loader(view: &View<'_>, report: &LoaderReport) -> Markup {
     let LoaderReport { status, problem } = report;
     html! {
         @if let Some(problem) = problem {
-            p class="notice warn" { (icon(Tone::Warn)) span { "The file .loader/status.json cannot be read: " (problem) } }
+            (notice(&html! { "The file .loader/status.json cannot be read: " (problem) }))
+        }
+        @if let Some(error) = &status.source.error {
+            (notice(&html! { "It does not hear what is registered. " (why(error)) }))
         }
         @if status.source.is_known() { (source(view, status)) }
         @if !status.refused.is_empty() { (refused(view, status)) }
@@ -27,6 +30,10 @@ pub(super) fn loader(view: &View<'_>, report: &LoaderReport) -> Markup {
     }
 }
 
+fn notice(words: &Markup) -> Markup {
+    html! { div class="notice warn" { (icon(Tone::Warn)) div { (words) } } }
+}
+
 fn source(view: &View<'_>, status: &LoaderStatus) -> Markup {
     let from = match status.source.kind.as_str() {
         "kubernetes" => "ConfigMaps of the cluster",
@@ -37,10 +44,6 @@ fn source(view: &View<'_>, status: &LoaderStatus) -> Markup {
     let heard = match status.source.last_contact_at {
         Some(at) => words::moment(at, view.now),
         None => html! { "Not yet" },
-    };
-    let heard = html! {
-        (heard)
-        @if let Some(error) = &status.source.error { div { (badge(Tone::Warn, "Not now")) " " (why(error)) } }
     };
     facts(&[("Registrations from", html! { (from) }), ("Last heard from", heard)])
 }

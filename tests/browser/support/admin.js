@@ -47,6 +47,22 @@ export async function troubledHost(t) {
 
 const LOADER_STATUS = {
   updatedAt: '2026-03-02T08:12:40Z',
+  source: {
+    kind: 'kubernetes',
+    lastContactAt: '2026-03-02T07:55:00Z',
+    error: { code: 'cluster-unreachable', message: 'the API server does not answer', remedy: 'see the network' },
+  },
+  refused: [
+    {
+      place: 'ConfigMap ward-7/planning',
+      featureId: 'planning',
+      error: {
+        code: 'registration-image',
+        message: 'the image registry.example/teams/planning-of-the-wards:latest-and-greatest has no digest',
+        remedy: 'write <registry>/<repository>@sha256:<digest>',
+      },
+    },
+  ],
   features: {
     patientlist: { desired: `sha256:${'4b'.repeat(32)}`, actual: `sha256:${'4b'.repeat(32)}`, attempts: 1 },
     throws: { desired: `sha256:${'99'.repeat(32)}`, attempts: 7, lastError: { code: 'server-error', message: 'registry.example: 503 Service Unavailable' } },
