@@ -81,6 +81,9 @@ fn main() -> ExitCode {
     // What one download has freed is not kept for the next: a loader has time, and little memory.
     // SAFETY: the call takes no memory of ours; no other thread runs yet.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 0) };
+    // Nor in pages of 2 MiB, which the allocator asks for and one small block keeps. Where the call is forbidden, it
+    // only takes more memory.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         // Help and version are answers; all else is wrong use, which clap says with status 2.
