@@ -39,10 +39,11 @@ const PAUSE: Duration = Duration::from_millis(1);
 async fn measure() {
     let to = std::env::var_os("PILAR_MEASURED").expect("PILAR_MEASURED names the file to write");
     let site = Site::start().await;
-    let changes = changes(&site).await;
+    let (told, changes) = changes(&site).await;
     let (init, ready) = starts(&site).await;
     let measured = json!({
         "replicas": REPLICAS,
+        "told": told,
         "changes": changes,
         "features": FEATURES,
         "bytes": BYTES,
@@ -52,13 +53,14 @@ async fn measure() {
     std::fs::write(to, measured.to_string()).unwrap();
 }
 
-/// Milliseconds from a changed ConfigMap to the first page of the new version, of each replica.
-async fn changes(site: &Site) -> Vec<f64> {
+/// Milliseconds from the moment before a ConfigMap is changed until the API server has done so, and until the first page
+/// of the new version, of each replica.
+async fn changes(site: &Site) -> (Vec<f64>, Vec<f64>) {
     site.tree.publish(&version("notes", 0));
     site.register(&site.push_by_pilar("notes")).await;
     let replicas: Vec<Replica> = (0..REPLICAS).map(|_| site.replica()).collect();
     converged(&replicas, "the start", &[("notes", "1.0.0")]);
-    let mut milliseconds = Vec::new();
+    let (mut told, mut milliseconds) = (Vec::new(), Vec::new());
     for number in 1..=CHANGES {
         let next = version("notes", number);
         site.tree.publish(&next);
@@ -66,6 +68,7 @@ async fn changes(site: &Site) -> Vec<f64> {
         tokio::time::sleep(REST).await;
         let start = Instant::now();
         site.change(&registration).await;
+        told.push(in_milliseconds(start.elapsed()));
         let wanted = next.url("entry.js");
         thread::scope(|scope| {
             let served = |replica: &Replica| served(replica.host.port, &wanted, start);
@@ -74,7 +77,7 @@ async fn changes(site: &Site) -> Vec<f64> {
             milliseconds.extend(served.into_iter().map(|thread| thread.join().unwrap()));
         });
     }
-    milliseconds
+    (told, milliseconds)
 }
 
 /// Milliseconds from the start of `pilar-loader init` to its end, and to the ready host behind it.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::cold::{self, Against, Cold};
 use super::publish::{self, Publish};
-use super::registration::Registration;
+use super::registration::{Registration, Times};
 use super::rollout::{self, Rollout};
 use crate::Failure;
 use crate::corpus::write;
@@ -109,8 +109,8 @@ impl Page {
     }
 
     fn registration(&self, page: &mut String) {
-        let Registration { replicas, changes, p50, p99, longest, .. } = &self.registration;
-        let Registration { features, bytes, starts, init, ready, .. } = &self.registration;
+        let Registration { replicas, changes, told, served, features, bytes, starts, init, ready } =
+            &self.registration;
         let _ = writeln!(
             page,
             "\n## From a registration to served\n\n{replicas} replicas, each a loader and a host with a directory of its own, follow a real \
@@ -118,8 +118,16 @@ impl Page {
              of the next version, which `pilar image push` has put into the registry. The time runs from before the API server is \
              told until a replica's page, asked for every millisecond, names the new version: of all replicas and changes.\n",
         );
-        let row = vec![format!("{p50:.0}"), format!("{p99:.0}"), format!("{longest:.0}")];
-        table(page, &["p50, ms", "p99, ms", "longest, ms"], std::iter::once(row));
+        let row = |what: &str, Times { p50, p99, longest }: &Times| {
+            let times = [p50, p99, longest].map(|time| format!("{time:.0}"));
+            [vec![what.to_owned()], times.to_vec()].concat()
+        };
+        let rows = [
+            row("the API server has done so", told),
+            row("a replica serves the new version", served),
+        ];
+        let head = ["from before the change until", "p50, ms", "p99, ms", "longest, ms"];
+        table(page, &head, rows.into_iter());
         let _ = writeln!(
             page,
             "\nA replica that has nothing yet, with {features} features of {:.0} KiB registered, {starts} times:\n",
