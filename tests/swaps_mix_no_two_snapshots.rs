@@ -76,8 +76,9 @@ impl States {
     }
 }
 
-/// Every path that is asked for: pages, what does not exist, dynamic routes, and the files of all states.
-fn paths() -> Vec<String> {
+/// All that is asked for, each with an encoding: pages, what does not exist, dynamic routes, files of the host, and the files
+/// of all states.
+fn asked() -> Vec<(String, &'static str)> {
     let files = (0..STATES).flat_map(|number| {
         let notes = notes(number);
         ["small.js", "large.js", "entry.js"].map(|file| notes.url(file))
@@ -91,12 +92,23 @@ fn paths() -> Vec<String> {
         "/_navigation",
         "/_health/notes",
     ];
-    pages.into_iter().map(str::to_owned).chain(files).collect()
+    let sdk = Sdk::embedded().unwrap().shell_js().url.clone();
+    let paths = pages.into_iter().map(str::to_owned).chain(files).chain([sdk]);
+    // Pages are put together from parts, in each encoding anew.
+    paths
+        .flat_map(|path| ["identity", "br", "gzip"].map(|encoding| (path.clone(), encoding)))
+        .collect()
 }
 
 /// What a reply is recognised by. Replies that name no snapshot are files, which are the same in all of them.
-fn key(path: &str, reply: &Reply) -> (String, Option<String>) {
-    (path.to_owned(), reply.header("x-pilar-snapshot").map(str::to_owned))
+fn key(path: &str, encoding: &'static str, reply: &Reply) -> Key {
+    (path.to_owned(), encoding, reply.header("x-pilar-snapshot").map(str::to_owned))
+}
+
+type Key = (String, &'static str, Option<String>);
+
+fn ask(client: &mut Client, path: &str, encoding: &str) -> Reply {
+    client.request("GET", path, &[("accept-encoding", encoding)]).unwrap()
 }
 
 #[test]
@@ -118,13 +130,14 @@ fn torture(driver: DriverChoice) {
     let service = thread::spawn(move || serve(received));
 
     // What each snapshot says, asked for while it stays.
-    let mut truth: HashMap<(String, Option<String>), (u16, [u8; 32])> = HashMap::new();
+    let mut truth: HashMap<Key, (u16, [u8; 32])> = HashMap::new();
+    let asked = asked();
     for number in 0..STATES {
         current.store(Arc::new(states.make(number)));
         let mut client = Client::connect_to(address).unwrap();
-        for path in paths() {
-            let reply = client.request("GET", &path, &[]).unwrap();
-            truth.insert(key(&path, &reply), (reply.status, reply.sha256()));
+        for (path, encoding) in &asked {
+            let reply = ask(&mut client, path, encoding);
+            truth.insert(key(path, encoding, &reply), (reply.status, reply.sha256()));
         }
     }
     let own = Process(std::process::id());
@@ -135,11 +148,11 @@ fn torture(driver: DriverChoice) {
             scope.spawn(|| {
                 let mut client = Client::connect_to(address).unwrap();
                 while !done.load(Ordering::Relaxed) {
-                    for path in paths() {
-                        let reply = client.request("GET", &path, &[]).unwrap();
+                    for (path, encoding) in &asked {
+                        let reply = ask(&mut client, path, encoding);
                         let found = (reply.status, reply.sha256());
                         assert_eq!(
-                            truth.get(&key(&path, &reply)),
+                            truth.get(&key(path, encoding, &reply)),
                             Some(&found),
                             "{path}: {}",
                             reply.head

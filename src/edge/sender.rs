@@ -105,7 +105,7 @@ impl Sender for Sendfile {
     }
 }
 
-/// Pieces that one call takes: a page has five.
+/// Pieces that one call takes: a head and those of a page, of which the start page has the most, seven.
 const MOST_PIECES: usize = 8;
 
 /// Gives the kernel as much as it takes at once of `first` and the pieces behind it.

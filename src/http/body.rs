@@ -14,7 +14,8 @@ pub struct Body(Content);
 #[derive(Clone, Debug)]
 enum Content {
     One(Bytes, Option<(Arc<File>, u64)>),
-    Several(Arc<[Bytes]>, usize),
+    /// These bytes of all that the pieces hold, so that a part is cut off them without a list of its own.
+    Several(Arc<[Bytes]>, Range<usize>),
 }
 
 impl Body {
@@ -27,14 +28,14 @@ impl Body {
     /// Bytes that lie in several places.
     pub fn of_pieces(pieces: Vec<Bytes>) -> Body {
         let length = pieces.iter().map(Bytes::len).sum();
-        Body(Content::Several(pieces.into(), length))
+        Body(Content::Several(pieces.into(), 0..length))
     }
 
     /// How many bytes there are.
     pub fn len(&self) -> usize {
         match &self.0 {
             Content::One(bytes, _) => bytes.len(),
-            Content::Several(_, length) => *length,
+            Content::Several(_, range) => range.len(),
         }
     }
 
@@ -53,30 +54,27 @@ impl Body {
                     file.as_ref().map(|(file, offset)| (file.clone(), offset + start as u64));
                 Body(Content::One(bytes.slice(start..end), file))
             }
-            Content::Several(pieces, _) => {
-                let mut before = 0;
-                let overlap = pieces.iter().filter_map(|piece| {
-                    let within = |at: usize| at.saturating_sub(before).min(piece.len());
-                    let overlap = within(start)..within(end);
-                    before += piece.len();
-                    (!overlap.is_empty()).then(|| piece.slice(overlap))
-                });
-                Body::of_pieces(overlap.collect())
+            Content::Several(pieces, range) => {
+                let range = range.start + start..range.start + end;
+                Body(Content::Several(pieces.clone(), range))
             }
         }
     }
 
     /// The pieces of what is left behind the first `offset` bytes, in order. None of them is empty.
     pub fn pieces_from(&self, offset: usize) -> impl Iterator<Item = &[u8]> {
-        let pieces = match &self.0 {
-            Content::One(bytes, _) => std::slice::from_ref(bytes),
-            Content::Several(pieces, _) => pieces,
+        let (pieces, start, mut left) = match &self.0 {
+            Content::One(bytes, _) => (std::slice::from_ref(bytes), 0, bytes.len()),
+            Content::Several(pieces, range) => (&**pieces, range.start, range.len()),
         };
-        let mut skipped = offset;
+        left = left.saturating_sub(offset);
+        let mut skipped = start + offset;
         pieces.iter().filter_map(move |piece| {
-            let skip = skipped.min(piece.len());
-            skipped -= skip;
-            piece.get(skip..).filter(|rest| !rest.is_empty())
+            let from = skipped.min(piece.len());
+            skipped -= from;
+            let to = piece.len().min(from + left);
+            left -= to - from;
+            piece.get(from..to).filter(|part| !part.is_empty())
         })
     }
 

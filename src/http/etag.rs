@@ -8,8 +8,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// A strong entity tag: the first 16 bytes of the SHA-256 of a representation, in quoted lower-case
-/// hex. Two encodings of one resource therefore never share a tag.
+/// A strong entity tag: the first 16 bytes of the SHA-256 of a representation, or of the digests of its pieces, in
+/// quoted lower-case hex. Two encodings of one resource therefore never share a tag.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EntityTag([u8; EntityTag::LENGTH]);
 
@@ -29,7 +29,7 @@ impl EntityTag {
         EntityTag::from_sha256(&hash.finalize().into())
     }
 
-    /// The tag of the representation with this SHA-256.
+    /// The tag of the representation with this SHA-256, or with this digest of its own.
     pub fn from_sha256(digest: &[u8; 32]) -> EntityTag {
         let mut tag = [b'"'; Self::LENGTH];
         let nibbles = digest.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);

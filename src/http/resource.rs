@@ -283,8 +283,8 @@ impl ResourceBuilder {
         self.variant(Encoding::Identity, body, sha256)
     }
 
-    /// Adds an encoding. `sha256` is the digest of `body`, if the caller has it already; it becomes
-    /// the entity tag.
+    /// Adds an encoding. `sha256` is the digest of `body`, or one that no other bytes have, if the caller has it
+    /// already; it becomes the entity tag.
     pub fn variant(
         mut self,
         encoding: Encoding,

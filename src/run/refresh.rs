@@ -72,7 +72,7 @@ async fn blocking<T: Send + 'static>(
     let control = control.clone();
     let outcome = tokio::task::spawn_blocking(move || {
         let outcome = action(&mut control.lock().unwrap_or_else(PoisonError::into_inner));
-        // Encoders alone take tens of megabytes, which the next refresh is not going to need for a while.
+        // What encoding and reading took is not going to be needed for a while.
         release_memory();
         outcome
     })

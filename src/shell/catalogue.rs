@@ -156,7 +156,7 @@ impl<'a> Catalogue<'a> {
         snapshot: &str,
         navigation: &[NavigationEntry],
     ) -> String {
-        let mut text = script_json(&Bootstrap {
+        let text = script_json(&Bootstrap {
             host_version: &site.host_version,
             snapshot,
             bootstrap_timeout_ms: site.bootstrap_timeout_ms,
@@ -164,9 +164,8 @@ impl<'a> Catalogue<'a> {
             features: &self.features,
             live_reload: site.live_reload.then_some(LIVE_RELOAD_PATH),
         });
-        // The bracket that stands at the beginning.
-        text.remove(0);
-        text
+        // Without the bracket that stands at the beginning.
+        text.get(1..).unwrap_or_default().to_owned()
     }
 }
 

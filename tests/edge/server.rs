@@ -85,9 +85,9 @@ fn site() -> Site {
         .identity(Bytes::from_static(b"not found\n"), None);
     let negotiated = asset()
         .identity(Bytes::from_static(b"identity"), None)
-        .variant(Encoding::Gzip, Bytes::from_static(b"gzip bytes"), None)
+        .variant(Encoding::Gzip, in_pieces(&Bytes::from_static(b"gzip bytes"), 3), None)
         .variant(Encoding::Zstd, Bytes::from_static(b"zstd bytes!"), None)
-        .variant(Encoding::Br, Bytes::from_static(b"br bytes!!!!"), None);
+        .variant(Encoding::Br, in_pieces(&Bytes::from_static(b"br bytes!!!!"), 1), None);
     let parts = [
         ("/app.js", negotiated),
         ("/page", page),
