@@ -61,11 +61,19 @@ impl LoaderReport {
         self.status.features.get(&id.parse().ok()?)
     }
 
+    /// How many seconds ago it wrote this; none where it does not say.
+    pub fn age_seconds(&self, now: Timestamp) -> Option<u64> {
+        self.status.updated_at.map(|written| age(written, now))
+    }
+
     /// For how many seconds it has not heard from where registrations come from; none where it never did, or does
     /// not say.
     pub fn contact_age_seconds(&self, now: Timestamp) -> Option<u64> {
-        let heard = self.status.source.last_contact_at?;
-        // A clock that was set back makes it no younger than new.
-        Some(u64::try_from(now.as_second() - heard.as_second()).unwrap_or(0))
+        self.status.source.last_contact_at.map(|heard| age(heard, now))
     }
+}
+
+/// A clock that was set back makes nothing younger than new.
+fn age(at: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.as_second() - at.as_second()).unwrap_or(0)
 }

@@ -309,6 +309,14 @@ fn the_overview_says_how_the_loader_does_in_one_line() {
             "Does not hear what is registered",
             json!({ "source": { "kind": "kubernetes", "error": error }, "features": { "labs": away } }),
         ),
+        (
+            "Has not heard yet what is registered",
+            json!({ "source": { "kind": "kubernetes" }, "features": { "notes": here } }),
+        ),
+        (
+            "Silent for ",
+            json!({ "updatedAt": "2020-01-01T00:00:00Z", "features": { "notes": here } }),
+        ),
     ] {
         let line = line(status);
         assert!(line.starts_with(words), "{words}: {line}");

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use rustix::process::Signal;
+use serde_json::json;
 use support::load::debian_program;
 use support::metrics::{Family, families, guarded, host_with_every_metric, refresh, scrape};
 use support::spoil;
@@ -294,6 +295,25 @@ fn registrations_that_the_loader_refuses_are_counted_by_code() {
     let expected =
         [("registration-image".to_owned(), 2.0), ("registration-syntax".to_owned(), 1.0)];
     assert_eq!(counted, expected);
+}
+
+#[test]
+fn words_of_a_file_that_nobody_signed_make_no_end_of_series() {
+    let tree = Tree::new();
+    std::fs::create_dir(tree.path(".loader")).unwrap();
+    let refused = |code: String| json!({ "place": "a", "error": { "code": code } });
+    let codes = (0..900).map(|number| format!("code-{number}"));
+    let codes = codes.chain(["Free text, \"and\" more".to_owned(), "x".repeat(300), String::new()]);
+    let status = json!({ "refused": codes.map(refused).collect::<Vec<_>>() });
+    std::fs::write(tree.path(".loader/status.json"), status.to_string()).unwrap();
+    let text = scrape(&guarded(&tree).start());
+    let counted = values(&text, "pilar_loader_refused_registrations{");
+    assert!(counted.len() <= 65, "{counted:?}");
+    assert_eq!(counted.iter().map(|(_, count)| count).sum::<f64>(), 903.0);
+    assert!(counted.iter().all(|(sample, _)| {
+        let code = code(sample);
+        code == "other" || code.starts_with("code-")
+    }));
 }
 
 #[test]

@@ -22,8 +22,8 @@ pub const LOADER_STATUS_FILE: &str = ".loader/status.json";
 /// So many features and refused registrations are read.
 const MOST_ENTRIES: usize = 1000;
 
-/// Longer texts are cut when they are read.
-const MOST_CHARACTERS: usize = 400;
+/// Longer texts are cut when they are read. No value of a registration is longer.
+const MOST_CHARACTERS: usize = 2048;
 
 /// Everything that the loader says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use pilar_artifact::FeatureId;
 use pilar_artifact::loader_status::{LoaderError, LoaderFeature, LoaderStatus};
 
 use super::super::{View, words};
-use super::parts::{Tone, badge, column, empty, facts, hash, icon, none, prose, table};
+use super::parts::{Tone, badge, column, empty, facts, icon, none, origin, prose, table};
 use super::standing;
 use crate::loader_report::LoaderReport;
 
@@ -81,7 +81,7 @@ fn features(view: &View<'_>, status: &LoaderStatus) -> Markup {
         column("Tried"),
         column("Last error"),
     ];
-    let digest = |digest: &Option<String>| digest.as_deref().map_or_else(none, hash);
+    let digest = |digest: &Option<String>| digest.as_deref().map_or_else(none, origin);
     let rows: Vec<Vec<Markup>> = status
         .features
         .iter()

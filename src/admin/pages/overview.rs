@@ -1,5 +1,8 @@
 //! The first page: is everything as released, and if not, what is not.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::super::{Readiness, View, chart, words};
@@ -177,7 +180,7 @@ fn host(view: &View<'_>) -> Markup {
     facts(&[
         ("Readiness", readiness),
         ("Watching", watching),
-        ("Loader", convergence(view.loader.as_deref())),
+        ("Loader", convergence(view.loader.as_deref(), view.now)),
         (
             "Up for",
             html! {
@@ -192,24 +195,34 @@ fn host(view: &View<'_>) -> Markup {
     ])
 }
 
-fn convergence(loader: Option<&LoaderReport>) -> Markup {
-    let Some(LoaderReport { status, problem }) = loader else {
+fn convergence(loader: Option<&LoaderReport>, now: Timestamp) -> Markup {
+    let Some(report) = loader else {
         return badge(Tone::Quiet, "No loader at work here");
     };
+    let status = &report.status;
     let behind = status.features.values().filter(|feature| !feature.has_converged()).count();
-    match (problem, &status.source.error, behind, status.refused.len()) {
-        (Some(_), ..) => badge(Tone::Warn, "Its status cannot be read"),
-        (None, Some(_), ..) => badge(Tone::Warn, "Does not hear what is registered"),
-        (None, None, 0, 0) => badge(Tone::Good, "All that is registered is in place"),
-        (None, None, 0, refused) => badge(
-            Tone::Warn,
-            &format!("Refuses {}", words::count(refused, "registration", "registrations")),
-        ),
-        (None, None, behind, _) => {
-            badge(Tone::Warn, &format!("{behind} of {} not in place yet", status.features.len()))
-        }
-    }
+    let refused = status.refused.len();
+    // What is known only counts while somebody goes on looking.
+    let says = if report.problem.is_some() {
+        "Its status cannot be read".to_owned()
+    } else if let Some(age) = report.age_seconds(now).filter(|age| *age > SILENT_FROM) {
+        format!("Silent for {}", words::span(Duration::from_secs(age)))
+    } else if status.source.error.is_some() {
+        "Does not hear what is registered".to_owned()
+    } else if status.source.is_known() && status.source.last_contact_at.is_none() {
+        "Has not heard yet what is registered".to_owned()
+    } else if behind > 0 {
+        format!("{behind} of {} not in place yet", status.features.len())
+    } else if refused > 0 {
+        format!("Refuses {}", words::count(refused, "registration", "registrations"))
+    } else {
+        return badge(Tone::Good, "All that is registered is in place");
+    };
+    badge(Tone::Warn, &says)
 }
+
+/// Seconds without a word after which a loader is taken for gone, as its alert has it.
+const SILENT_FROM: u64 = 600;
 
 fn ignored(view: &View<'_>) -> Markup {
     let names = view.snapshot.ignored();

@@ -60,6 +60,15 @@ pub(super) fn hash(digest: &str) -> Markup {
     html! { code class="hash" title=(digest) { (digest.strip_prefix("sha256:").unwrap_or(digest)) } }
 }
 
+/// What a loader goes by: a digest, or an address, of which the end counts as much.
+pub(super) fn origin(text: &str) -> Markup {
+    if text.starts_with("sha256:") {
+        hash(text)
+    } else {
+        html! { code { (text) } }
+    }
+}
+
 /// A sentence of which the digests are shortened, and its first letter is a capital.
 pub(super) fn prose(text: &str) -> Markup {
     let text = words::sentence(text);

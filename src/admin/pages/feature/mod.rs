@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use pilar_artifact::FeatureId;
 
 use super::frame::{Frame, refresh};
-use super::parts::{empty, facts, hash, icon, none, prose, section};
+use super::parts::{empty, facts, hash, icon, none, origin, prose, section};
 use super::{events, features, standing};
 use crate::admin::{View, chart, words};
 use crate::catalog::FeatureState;
@@ -91,8 +91,8 @@ fn served(view: &View<'_>, state: &FeatureState) -> Markup {
         ));
     }
     if let Some(loader) = loader {
-        rows.push(("Loader: registered", or_none(loader.desired.as_deref().map(hash))));
-        rows.push(("Loader: in place", or_none(loader.actual.as_deref().map(hash))));
+        rows.push(("Loader: registered", or_none(loader.desired.as_deref().map(origin))));
+        rows.push(("Loader: in place", or_none(loader.actual.as_deref().map(origin))));
         if let Some(at) = loader.last_success_at {
             rows.push(("Loader: last success", html! {
                 (words::moment(at, view.now))

@@ -142,7 +142,11 @@ impl Scrape {
         page.gauge("loader_source_contact_timestamp", help, SECONDS, contact)?;
         let mut refused = BTreeMap::<&str, f64>::new();
         for registration in status().flat_map(|status| &status.refused) {
-            *refused.entry(&registration.error.code).or_default() += 1.0;
+            let code = registration.error.code.as_str();
+            // Any process that may write there could otherwise fill the metrics with its words.
+            let known = refused.contains_key(code) || refused.len() < MOST_CODES;
+            let code = if known && is_code(code) { code } else { "other" };
+            *refused.entry(code).or_default() += 1.0;
         }
         let refused = refused.into_iter().map(|(code, count)| (label("code", code), count));
         let help = "Registrations that the loader refuses now.";
@@ -153,6 +157,15 @@ impl Scrape {
         let help = "1 where what is registered is in place.";
         page.gauge("loader_feature_converged", help, None, converged)
     }
+}
+
+/// More codes than a loader has.
+const MOST_CODES: usize = 64;
+
+/// Whether a text can be the code of a refusal.
+fn is_code(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=40).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn needs_key(state: &FeatureState, key: &str) -> bool {
