@@ -54,7 +54,11 @@ impl Tree {
     }
 
     fn take(&self, layers: &[(Vec<u8>, Layer)]) -> Result<(), Refusal> {
-        let mut unpacker = Unpacker::new(&feature(), limits(), Arc::clone(&self.incoming));
+        self.take_within(limits(), layers)
+    }
+
+    fn take_within(&self, limits: Limits, layers: &[(Vec<u8>, Layer)]) -> Result<(), Refusal> {
+        let mut unpacker = Unpacker::new(&feature(), limits, Arc::clone(&self.incoming));
         layers.iter().try_for_each(|(bytes, layer)| unpacker.layer(bytes.as_slice(), layer))
     }
 
@@ -333,6 +337,39 @@ fn no_more_than_the_limits_allow() {
         archive.file(&format!("artifacts/lab/1.0.0/{name}"), &piece)
     });
     assert_eq!(code(whole.end()), "image-too-large");
+}
+
+/// An entry may lie in many directories that have none, and each of these costs a directory on the disk.
+#[test]
+fn directories_without_an_entry_count_as_well() {
+    let nested = |range: std::ops::Range<u32>| {
+        range.fold(Archive::new(), |archive, number| {
+            archive.file(&format!("artifacts/lab/1.0.0/{number}/{number}/x"), b"")
+        })
+    };
+    // Three directories above all, and two and a file for each.
+    Tree::new().take(&[plain(nested(0..5).end())]).unwrap();
+    assert_eq!(code(nested(0..6).end()), "too-many-entries");
+    // One that is known is not counted again, in another layer either.
+    let layers = [plain(nested(0..3).end()), plain(nested(0..3).end())];
+    Tree::new().take(&layers).unwrap();
+    let layers = [plain(nested(0..3).end()), plain(nested(3..6).end())];
+    assert_eq!(Tree::new().take(&layers).unwrap_err().code(), "too-many-entries");
+}
+
+#[test]
+fn all_paths_together_are_bounded() {
+    let segment = "x".repeat(160);
+    let long = |number: u32| format!("artifacts/lab/1.0.0/{number}{segment}/{segment}/{segment}");
+    let of = |files: u32| {
+        (0..files).fold(Archive::new(), |archive, number| {
+            archive.pax(&[("path", long(number).as_bytes())]).file("short", b"")
+        })
+    };
+    let limits = Limits { path_bytes: 768, ..limits() };
+    let take = |files| Tree::new().take_within(limits, &[plain(of(files).end())]);
+    take(1).unwrap();
+    assert_eq!(take(3).unwrap_err().code(), "paths-too-long");
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub struct Limits {
     pub expanded_bytes: u64,
     /// How many times larger a layer may become by decompression. The first 8 MiB of a layer are not judged.
     pub ratio: u64,
-    /// Entries of all archives of an image.
+    /// Entries of all archives of an image, and the directories that have none of their own.
     pub entries: usize,
     /// Segments of a path in an archive.
     pub path_depth: usize,

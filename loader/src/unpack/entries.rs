@@ -24,8 +24,8 @@ impl Unpacker {
     pub(super) fn entries(&mut self, source: &mut impl Read) -> Result<(), Refusal> {
         self.paths.next_layer();
         let mut count = Count { entries: self.entries, limit: self.limits.entries };
-        let taken = each(source, &mut count, |header, spoken, content| {
-            self.entry(header, spoken, content).map(|()| ControlFlow::Continue(()))
+        let taken = each(source, &mut count, |header, spoken, content, count| {
+            self.entry(header, spoken, content, count).map(|()| ControlFlow::Continue(()))
         });
         self.entries = count.entries;
         taken?;
@@ -37,10 +37,12 @@ impl Unpacker {
         header: &Header,
         spoken: &Spoken,
         content: &mut dyn Read,
+        count: &mut Count,
     ) -> Result<(), Refusal> {
         let in_header = header.path_bytes();
         let raw = spoken.path.as_deref().unwrap_or(&in_header);
         let size = header.entry_size().map_err(Refusal::of)?;
+        let mut implied = 0;
         let placed = || -> Result<Option<(&str, bool)>, Rule> {
             let is_directory = kind(header.entry_type())?;
             if header.mode().map_err(|_| Rule::Header)? & SPECIAL_BITS != 0 {
@@ -51,11 +53,17 @@ impl Unpacker {
                 return Err(Rule::Header);
             }
             let path = path::plain(raw, is_directory, &self.limits)?;
-            self.paths.note(path, is_directory)?;
+            implied = self.paths.note(path, is_directory)?;
             let within = path::within(path, is_directory, &self.feature)?;
             Ok(within.map(|within| (within, is_directory)))
         }();
-        match placed.map_err(|rule| refuse(raw, rule))? {
+        let placed = placed.map_err(|rule| refuse(raw, rule))?;
+        count.more(implied)?;
+        if let Some(limit) = self.paths.too_long(&self.limits) {
+            let what = "the bytes of all paths of the image";
+            return Err(Refusal::TooMuch { code: "paths-too-long", what, limit });
+        }
+        match placed {
             Some((path, false)) => self.file(path, size, content),
             _ => Ok(()),
         }
@@ -78,7 +86,7 @@ pub(super) fn first_feature(
 ) -> Result<Option<FeatureId>, Refusal> {
     let mut count = Count { entries: 0, limit: limits.entries };
     let mut found = None;
-    each(source, &mut count, |header, spoken, _| {
+    each(source, &mut count, |header, spoken, _, _| {
         let is_directory = kind(header.entry_type()).unwrap_or(false);
         let in_header = header.path_bytes();
         let path = spoken.path.as_deref().unwrap_or(&in_header);
@@ -88,19 +96,20 @@ pub(super) fn first_feature(
     Ok(found)
 }
 
-/// The entries of an image so far.
+/// The entries of an image so far, with the directories that have none and are only on the way to others: they cost as
+/// much.
 struct Count {
     entries: usize,
     limit: usize,
 }
 
 impl Count {
-    fn one_more(&mut self) -> Result<(), Refusal> {
-        self.entries += 1;
+    fn more(&mut self, entries: usize) -> Result<(), Refusal> {
+        self.entries = self.entries.saturating_add(entries);
         if self.entries <= self.limit {
             return Ok(());
         }
-        let what = "the entries of the image";
+        let what = "the files and directories of the image";
         Err(Refusal::TooMuch { code: "too-many-entries", what, limit: self.limit as u64 })
     }
 }
@@ -110,20 +119,25 @@ impl Count {
 fn each(
     source: &mut impl Read,
     count: &mut Count,
-    mut take: impl FnMut(&Header, &Spoken, &mut dyn Read) -> Result<ControlFlow<()>, Refusal>,
+    mut take: impl FnMut(
+        &Header,
+        &Spoken,
+        &mut dyn Read,
+        &mut Count,
+    ) -> Result<ControlFlow<()>, Refusal>,
 ) -> Result<(), Refusal> {
     let mut archive = Archive::new(source);
     let mut spoken = Spoken::default();
     for entry in archive.entries().map_err(Refusal::of)?.raw(true) {
         let mut entry = entry.map_err(Refusal::of)?;
-        count.one_more()?;
+        count.more(1)?;
         let header = entry.header().clone();
         let said = match header.entry_type() {
             EntryType::GNULongName => spoken.read_long_name(&mut entry),
             EntryType::XHeader => spoken.read_records(&mut entry, false),
             EntryType::XGlobalHeader => spoken.read_records(&mut entry, true),
             _ => {
-                if take(&header, &std::mem::take(&mut spoken), &mut entry)?.is_break() {
+                if take(&header, &std::mem::take(&mut spoken), &mut entry, count)?.is_break() {
                     return Ok(());
                 }
                 Ok(())

@@ -1,6 +1,6 @@
 //! Which paths an archive may have, and what lies at them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use pilar_artifact::{FeatureId, FileName, RELEASES_FILE};
 use semver::Version;
@@ -13,47 +13,73 @@ const ARTIFACTS: &str = "artifacts";
 /// What a name starts with that takes away what a layer below brought (OCI image specification, layer.md).
 const WHITEOUT: &str = ".wh.";
 
+/// So many bytes a path may have where an archive has as many entries as it may. All of them are kept in memory until
+/// the image is unpacked.
+const MEAN_PATH_BYTES: usize = 128;
+
 /// What lies where in an image, from all its layers so far.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
-    files: BTreeSet<String>,
-    directories: BTreeSet<String>,
-    /// The entries of the layer that is being read.
-    listed: BTreeSet<String>,
+    known: BTreeMap<String, Known>,
+    /// Of all paths that are known.
+    bytes: usize,
+    layer: u32,
+}
+
+/// What lies at a path.
+#[derive(Debug)]
+struct Known {
+    is_directory: bool,
+    /// The last layer that has an entry for it; none where it is only on the way to others.
+    listed_in: Option<u32>,
 }
 
 impl Paths {
     /// Begins the next layer.
     pub(super) fn next_layer(&mut self) {
-        self.listed.clear();
+        self.layer += 1;
     }
 
-    /// Notes an entry of the layer, with the directories on the way to it.
-    pub(super) fn note(&mut self, path: &str, is_directory: bool) -> Result<(), Rule> {
-        if !self.listed.insert(path.to_owned()) {
+    /// Notes an entry of the layer, with the directories on the way to it. Returns how many of these were not known:
+    /// they become directories like those that have an entry.
+    pub(super) fn note(&mut self, path: &str, is_directory: bool) -> Result<usize, Rule> {
+        let layer = Some(self.layer);
+        if self.known.get(path).is_some_and(|known| known.listed_in == layer) {
             return Err(Rule::Duplicate);
         }
+        let mut implied = 0;
         for (end, _) in path.match_indices('/') {
-            self.directory(path.get(..end).unwrap_or_default())?;
+            if self.lies(path.get(..end).unwrap_or_default(), true, None)? {
+                implied += 1;
+            }
         }
-        if is_directory {
-            return self.directory(path);
-        }
-        if self.directories.contains(path) {
-            return Err(Rule::Conflict);
-        }
-        self.files.insert(path.to_owned());
-        Ok(())
+        self.lies(path, is_directory, layer)?;
+        Ok(implied)
     }
 
-    fn directory(&mut self, path: &str) -> Result<(), Rule> {
-        if self.files.contains(path) {
-            return Err(Rule::Conflict);
+    /// Whether the paths together are longer than they may be, and what that is.
+    pub(super) fn too_long(&self, limits: &Limits) -> Option<u64> {
+        let limit = limits.entries.saturating_mul(MEAN_PATH_BYTES);
+        (self.bytes > limit).then_some(limit as u64)
+    }
+
+    /// Whether nothing was known of the path.
+    fn lies(
+        &mut self,
+        path: &str,
+        is_directory: bool,
+        listed_in: Option<u32>,
+    ) -> Result<bool, Rule> {
+        if let Some(known) = self.known.get_mut(path) {
+            if known.is_directory != is_directory {
+                return Err(Rule::Conflict);
+            }
+            known.listed_in = listed_in.or(known.listed_in);
+            return Ok(false);
         }
-        if !self.directories.contains(path) {
-            self.directories.insert(path.to_owned());
-        }
-        Ok(())
+        self.bytes = self.bytes.saturating_add(path.len());
+        self.known.insert(path.to_owned(), Known { is_directory, listed_in });
+        Ok(true)
     }
 }
 
