@@ -132,6 +132,28 @@ async fn what_the_index_does_not_vouch_for_is_refused() {
 }
 
 #[tokio::test]
+async fn a_version_that_is_not_to_serve_holds_up_nothing() {
+    let tree = released(&["1.0.0", "1.1.0"]);
+    let cdn = Server::of(&tree.artifacts());
+    let (origin, place) = (at(&cdn.host()), Place::plain(&[&cdn.host()]));
+    let comes = async || {
+        asked(&cdn);
+        let brought = place.fetch(&origin).await;
+        let fetched = brought.result.as_ref().unwrap();
+        assert!(fetched.changed && brought.has("1.1.0/noise.bin"));
+        assert_eq!(asked(&cdn)[1], format!("{FEATURE}/1.1.0/manifest.json"), "it comes first");
+        fetched.validator.is_some()
+    };
+    // What was altered may be put right, so the index is not taken for known.
+    std::fs::write(tree.path("lab/1.0.0/noise.bin"), "noise").unwrap();
+    assert!(!comes().await);
+    std::fs::remove_dir_all(tree.path("lab/1.0.0")).unwrap();
+    assert!(comes().await, "what was removed is not asked for again");
+    std::fs::remove_dir_all(tree.path("lab/1.1.0")).unwrap();
+    place.fetch(&origin).await.refused("not-found");
+}
+
+#[tokio::test]
 async fn a_cdn_keeps_within_the_limits() {
     let tree = released(&["1.0.0"]);
     let cdn = Server::of(&tree.artifacts());

@@ -75,6 +75,23 @@ fn from_a_cdn() {
     }
 }
 
+#[test]
+fn from_a_cdn_without_an_old_version() {
+    let tree = Tree::new();
+    for version in ["1.0.0", "1.1.0"] {
+        tree.publish(&Version::domain("notes", version, "/notes"));
+    }
+    std::fs::remove_dir_all(tree.path("notes/1.0.0")).unwrap();
+    let (server, place) = (Server::of(&tree.artifacts()), Place::new());
+    let (into, from) = (place.artifacts(), server.registration("notes").origin.to_string());
+    let words = ["sync", "--once", "--into", into.to_str().unwrap(), "--from", &from];
+    let output = place.loader(&words).with("LOADER_PLAIN_HTTP_HOSTS", server.host()).ends();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("a version is left out") && said.contains("not-found"), "{said}");
+    assert!(into.join("notes/1.1.0").exists() && !into.join("notes/1.0.0").exists());
+}
+
 #[tokio::test]
 async fn from_an_image() {
     let registry = Registry::open().await;

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pilar_artifact::index::IndexEntry;
 use pilar_artifact::json::parse_object;
+use pilar_artifact::select::select;
 use pilar_artifact::verify::{self, Context, Failure, ReadArtifact, ReadError};
 use pilar_artifact::{
     FeatureId, FileName, MANIFEST_FILE, Manifest, RELEASES_FILE, ReleaseIndex, Sha256Digest,
@@ -46,8 +47,9 @@ pub(super) async fn fetch(
     match validator {
         Releases::Known => Ok(counted(false, wanted.validator.map(ToOwned::to_owned))),
         Releases::New { index, validator } => {
-            cdn.versions(&index).await?;
-            Ok(counted(true, validator))
+            let is_settled = cdn.versions(&index).await?;
+            // Where something may come next time, it is asked for then, whether or not the index is still this one.
+            Ok(counted(true, validator.filter(|_| is_settled)))
         }
     }
 }
@@ -110,27 +112,53 @@ impl Cdn<'_> {
             .map_err(|rejection| FetchError::Rejected(Box::new(rejection)))
     }
 
-    /// Brings every version that may serve and is not in the tree.
-    async fn versions(&self, index: &ReleaseIndex) -> Result<(), FetchError> {
+    /// Brings every version that may serve and is not in the tree: first the one that is to serve, which must come.
+    /// Another one that does not come is left out, as one is that fails verification. Returns whether asking for
+    /// the same again would bring no more.
+    async fn versions(&self, index: &ReleaseIndex) -> Result<bool, FetchError> {
+        let serving = select(index, |_| Ok(())).serving.map(|(version, ())| version);
         let is_missing = |entry: &&IndexEntry| {
             entry.revoked.is_none() && !self.wanted.present.contains_key(&entry.version)
         };
-        for entry in index.versions.iter().filter(is_missing) {
-            let manifest = self.manifest(entry).await?;
-            // A list, because a stream over borrowed names is not `Send` (rust-lang/rust#102211).
-            let named: Vec<Named> = manifest
-                .integrity
-                .iter()
-                .map(|(name, integrity)| self.named(&entry.version, name, integrity.0))
-                .collect::<Result<_, _>>()?;
-            let at_once = self.access.http.limits.parallel_files.max(1);
-            stream::iter(named)
-                .map(|named| self.file(named))
-                .buffer_unordered(at_once)
-                .try_collect::<()>()
-                .await?;
+        let missing = index.versions.iter().filter(is_missing);
+        let (serving, others): (Vec<_>, Vec<_>) =
+            missing.partition(|entry| serving.as_ref() == Some(&entry.version));
+        for entry in serving {
+            self.version(entry).await?;
         }
-        Ok(())
+        let mut is_settled = true;
+        for entry in others {
+            let Err(error) = self.version(entry).await else { continue };
+            if matches!(error, FetchError::Store(_) | FetchError::Lost) {
+                return Err(error);
+            }
+            let (code, remedy) = (error.code(), error.remedy());
+            let feature = self.wanted.registration.feature.as_str();
+            let version = &entry.version;
+            tracing::warn!(code, remedy, feature, %version, "a version is left out: {error}");
+            is_settled &= !error.may_pass();
+            // What is to serve is not held up by a server that has gone away meanwhile.
+            if matches!(error, FetchError::Unreachable { .. } | FetchError::Stalled { .. }) {
+                break;
+            }
+        }
+        Ok(is_settled)
+    }
+
+    async fn version(&self, entry: &IndexEntry) -> Result<(), FetchError> {
+        let manifest = self.manifest(entry).await?;
+        // A list, because a stream over borrowed names is not `Send` (rust-lang/rust#102211).
+        let named: Vec<Named> = manifest
+            .integrity
+            .iter()
+            .map(|(name, integrity)| self.named(&entry.version, name, integrity.0))
+            .collect::<Result<_, _>>()?;
+        let at_once = self.access.http.limits.parallel_files.max(1);
+        stream::iter(named)
+            .map(|named| self.file(named))
+            .buffer_unordered(at_once)
+            .try_collect::<()>()
+            .await
     }
 
     fn named(

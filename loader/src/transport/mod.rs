@@ -42,7 +42,7 @@ pub struct Wanted<'a> {
     /// here.
     pub trust: Trust<'a>,
     /// Where it is put. On success it holds `releases.json` and a directory for each version of the index that
-    /// is neither in `present` nor revoked. It is shared with the thread that writes to it, which may outlive a
+    /// is neither in `present` nor revoked; of a CDN, one that is not to serve may be missing or not whole. It is shared with the thread that writes to it, which may outlive a
     /// fetch that is dropped by a moment.
     pub into: &'a Arc<Incoming>,
 }
