@@ -188,7 +188,7 @@ impl Plan {
             idle_of_all: !quick,
             latency: wants(latency::ID),
             rounds: if quick { 2 } else { 3 },
-            latency_seconds: if quick { 2 } else { 6 },
+            latency_seconds: if quick { 2 } else { 4 },
             stop: Arc::default(),
         })
     }

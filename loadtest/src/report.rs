@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::corpus::write;
 use crate::idle::{CONNECTIONS, Idle};
-use crate::latency::Latency;
+use crate::latency::{GOAL_LOAD, Latency};
 use crate::peers::Part;
 use crate::rounds::Measured;
 use crate::statistics::Spread;
@@ -178,15 +178,17 @@ impl Report {
 
     fn latency(&self, page: &mut String) {
         page.push_str(
-            "\n## Latency at 70 % load\n\nMicroseconds from the moment at which a request was due, at 70 % of the \
-             rate that oha gets out of the better nginx. The goal is a p99 no worse than that of nginx.\n\n",
+            "\n## Latency\n\nMicroseconds from the moment at which a request was due, at 70 % and at 25 % of the \
+             rate that oha gets out of the better nginx. The goal is a p99 no worse than that of nginx at 70 %. There \
+             oha is as busy as the servers; at 25 % what it sees is more theirs than its own.\n\n",
         );
         let rows = self.latency.iter().map(|latency| {
             let rival = self
                 .latency
                 .iter()
+                .filter(|other| other.load == GOAL_LOAD)
                 .find(|other| other.case.id == latency.case.id && other.part == Part::Nginx);
-            let is_ours = latency.part == Part::Ours;
+            let is_ours = latency.part == Part::Ours && latency.load == GOAL_LOAD;
             let met = rival.filter(|_| is_ours).map(|nginx| latency.p99.median <= nginx.p99.median);
             let micros = |spread: Spread| {
                 let Spread { median, least, greatest } = spread;
@@ -195,6 +197,7 @@ impl Report {
             vec![
                 latency.case.title.to_owned(),
                 latency.name.to_owned(),
+                format!("{:.0} %", latency.load * 100.0),
                 format!("{:.0} of {}", latency.rate.median, latency.wanted),
                 format!("{:.0} %", latency.busy.median * 100.0),
                 micros(latency.p50),
@@ -205,7 +208,17 @@ impl Report {
         });
         table(
             page,
-            &["file", "server", "requests a second", "core busy", "p50", "p99", "p99.9", "met"],
+            &[
+                "file",
+                "server",
+                "load",
+                "requests a second",
+                "core busy",
+                "p50",
+                "p99",
+                "p99.9",
+                "met",
+            ],
             rows,
         );
     }
