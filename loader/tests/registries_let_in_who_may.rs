@@ -102,6 +102,37 @@ async fn a_secret_that_was_changed_counts_at_once() {
 }
 
 #[tokio::test]
+async fn a_secret_that_cannot_be_used_keeps_nothing_else_out() {
+    let registry = Registry::with_password("ward", SECRET).await;
+    let origin_of = |registry: &Registry, digest| origin(&registry.address, REPOSITORY, digest);
+    let address = registry.address.as_str();
+    let closed = origin_of(&registry, push(&registry).await);
+    let secrets = Secrets::new();
+    let right = secrets.file("right", &auths(address, "ward", SECRET));
+    let malformed = secrets.file("malformed", &json!([]));
+    let undecodable = json!({ "auths": {
+        format!("{address}/features"): { "auth": "no base64" }, address: { "auth": 7 } } });
+    let undecodable = secrets.file("undecodable", &undecodable);
+    let directory = secrets.0.path().to_owned();
+    let helper = secrets.file("helper", &json!({ "credHelpers": { address: "missing" } }));
+    let public = Registry::open().await;
+    let open = origin_of(&public, push(&public).await);
+    for broken in [malformed, undecodable, directory, helper] {
+        let shown = broken.display().to_string();
+        let place = |files: &[&PathBuf]| {
+            let docker_configs = files.iter().map(|file| (*file).clone()).collect();
+            Place::new(Options { docker_configs, ..plain(&[address, &public.address]) })
+        };
+        place(&[&broken, &right]).fetch(&closed).await.whole();
+        place(&[&broken]).fetch(&open).await.whole();
+        // Only where nothing lets in is it what has to be put right.
+        let brought = place(&[&broken]).fetch(&closed).await;
+        let error = brought.refused("credentials-unusable");
+        assert!(error.may_pass() && error.to_string().contains(&shown), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_over_is_renewed_in_the_middle_of_a_pull() {
     let tokens = Tokens::start().await;
     let mut registry = tokens.registry().await;
@@ -172,6 +203,9 @@ async fn a_workload_identity_is_exchanged() {
     assert!(!format!("{:?}", brought.refused("unauthorized")).contains("somebody"));
     fs::remove_file(&token_file).unwrap();
     assert!(Place::new(options()).fetch(&origin).await.refused("workload-identity").may_pass());
+    tokens.ask_nobody();
+    Place::new(options()).fetch(&origin).await.whole();
+    tokens.ask_who();
     let mut elsewhere = options();
     elsewhere.azure.as_mut().unwrap().registries = vec!["*.azurecr.io".into()];
     Place::new(elsewhere).fetch(&origin).await.refused("unauthorized");

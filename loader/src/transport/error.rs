@@ -8,6 +8,7 @@ use pilar_artifact::{Rejection, Sha256Digest};
 use pilar_store::StoreError;
 use reqwest::StatusCode;
 
+use super::credentials::Unusable;
 use crate::unpack::Refusal;
 
 /// Why a fetch failed. What serves is as it was. No text in it holds a secret: addresses are without their query,
@@ -114,18 +115,9 @@ pub enum FetchError {
         /// Why.
         refusal: Box<Refusal>,
     },
-    /// No credential could be had, or none is accepted.
-    #[error("{registry}: {problem}")]
-    Credentials {
-        /// The code.
-        code: &'static str,
-        /// The host of the registry.
-        registry: String,
-        /// What is wrong, without the credential.
-        problem: String,
-        /// Whether that may change by itself.
-        passes: bool,
-    },
+    /// Nothing lets in, and something that might have cannot be used.
+    #[error("{0}")]
+    Credentials(Unusable),
     /// The index or a manifest of a CDN was refused.
     #[error("{0}")]
     Rejected(Box<Rejection>),
@@ -174,7 +166,7 @@ impl FetchError {
             Self::TooLarge { .. } => "too-large",
             Self::Digest { .. } => "digest-mismatch",
             Self::Json { error, .. } => error.code(),
-            Self::Image { code, .. } | Self::Credentials { code, .. } => code,
+            Self::Image { code, .. } | Self::Credentials(Unusable { code, .. }) => code,
             Self::Layer { refusal, .. } => refusal.code(),
             Self::Rejected(rejection) => rejection.failure().code(),
             Self::Document { failure, .. } => failure.code(),
@@ -208,7 +200,7 @@ impl FetchError {
                 "build and push the image again with `pilar image push`"
             }
             Self::Layer { refusal, .. } => refusal.remedy(),
-            Self::Credentials { .. } => {
+            Self::Credentials(_) => {
                 "correct the docker configuration, the pull secret or the workload identity"
             }
             Self::Rejected(_) | Self::Document { .. } => {
@@ -236,13 +228,13 @@ impl FetchError {
             | Self::TooSlow { .. }
             | Self::Digest { .. }
             | Self::Protocol { .. }
+            | Self::Credentials(_)
             | Self::Store(_)
             | Self::Lost => true,
             Self::Status { status, .. } => {
                 status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429)
             }
             Self::Layer { refusal, .. } => refusal.may_pass(),
-            Self::Credentials { passes, .. } => *passes,
             Self::Redirect { .. }
             | Self::PlainHttp { .. }
             | Self::TooLarge { .. }

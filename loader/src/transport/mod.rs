@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use crate::registration::{Origin, Registration};
 use http::{Http, Tally};
 
+pub use credentials::Unusable;
 pub use error::FetchError;
 pub use options::{AzureIdentity, Limits, Options, Proxies};
 

@@ -30,7 +30,9 @@ impl<'a> Patience<'a> {
         self.failures += 1;
         let asked = error.retry_after();
         let too_long = asked.is_some_and(|asked| asked > limits.longest_pause);
-        if !error.may_pass() || self.failures >= limits.tries || too_long {
+        // What lets in is looked for once for each fetch, so it would be the same here.
+        let is_locked_out = matches!(error, FetchError::Credentials(_));
+        if is_locked_out || !error.may_pass() || self.failures >= limits.tries || too_long {
             return Err(error);
         }
         let doubled = 1_u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);

@@ -6,7 +6,7 @@
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::Secret;
+use super::{Secret, Unusable};
 use crate::transport::http::{Http, Tally, protocol, successful};
 use crate::transport::{AzureIdentity, FetchError};
 
@@ -22,11 +22,9 @@ pub(in crate::transport) async fn refresh_token(
     root: &Url,
     tally: &Tally,
 ) -> Result<Secret, FetchError> {
-    let unusable = |problem: String| FetchError::Credentials {
-        code: "workload-identity",
-        registry: root.host_str().unwrap_or_default().to_owned(),
-        problem,
-        passes: true,
+    let unusable = |problem: String| {
+        let registry = root.host_str().unwrap_or_default().to_owned();
+        FetchError::Credentials(Unusable { code: "workload-identity", registry, problem })
     };
     let federated = tokio::fs::read_to_string(&azure.token_file).await;
     let federated =

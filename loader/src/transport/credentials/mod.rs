@@ -49,47 +49,78 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Why what was to let in cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{registry}: {problem}")]
+pub struct Unusable {
+    /// The code.
+    pub code: &'static str,
+    /// The host of the registry.
+    pub registry: String,
+    /// What is wrong, without the credential.
+    pub problem: String,
+}
+
+/// What was found for a repository. What cannot be used is no reason not to try the rest, so it is only kept.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    /// To be tried in this order.
+    pub(super) credentials: Vec<Credential>,
+    /// The first thing that cannot be used, to be told where nothing lets in.
+    pub(super) problem: Option<Unusable>,
+}
+
 /// Everything that may let in to `repository`, to be tried in this order, as the kubelet does: what is most
 /// specific first, nothing last.
 pub(super) async fn candidates(
     configurations: &[PathBuf],
     azure: Option<&AzureIdentity>,
     repository: &Repository,
-) -> Result<Vec<Credential>, FetchError> {
+) -> Result<Candidates, FetchError> {
     let lookup = {
         let (configurations, repository) = (configurations.to_vec(), repository.clone());
         // Files are read and helpers are run, which wait.
         tokio::task::spawn_blocking(move || from_configurations(&configurations, &repository))
     };
-    let slow = |_| unusable(repository, "a credential helper takes too long".to_owned());
-    let found = tokio::time::timeout(HELPERS, lookup).await.map_err(slow)?;
-    let mut candidates = found.map_err(|_| FetchError::Lost)??;
+    let found = match tokio::time::timeout(HELPERS, lookup).await {
+        Ok(found) => found.map_err(|_| FetchError::Lost)?,
+        Err(_) => {
+            let problem = "a credential helper takes too long".to_owned();
+            Candidates { credentials: Vec::new(), problem: Some(unusable(repository, problem)) }
+        }
+    };
+    let Candidates { mut credentials, problem } = found;
     let in_azure = |azure: &AzureIdentity| {
         azure.registries.iter().any(|glob| glob_matches(glob, &repository.host))
     };
     if azure.is_some_and(in_azure) {
-        candidates.push(Credential::Azure);
+        credentials.push(Credential::Azure);
     }
-    candidates.push(Credential::Anonymous);
-    Ok(candidates)
+    credentials.push(Credential::Anonymous);
+    Ok(Candidates { credentials, problem })
 }
 
-fn from_configurations(
-    configurations: &[PathBuf],
-    repository: &Repository,
-) -> Result<Vec<Credential>, FetchError> {
-    let mut found = Vec::new();
+fn from_configurations(configurations: &[PathBuf], repository: &Repository) -> Candidates {
+    let mut candidates = Candidates::default();
     for path in configurations {
-        let problem = |problem| unusable(repository, format!("{}: {problem}", path.display()));
-        let Some(document) = read(path).map_err(problem)? else { continue };
-        let keys = from_configuration(&document, repository);
-        for credential in keys.map_err(|error| problem(said(&error)))? {
-            if !found.contains(&credential) {
-                found.push(credential);
+        let found = match read(path) {
+            Ok(Some(document)) => from_configuration(&document, repository),
+            Ok(None) => continue,
+            Err(problem) => vec![Err(problem)],
+        };
+        for found in found {
+            match found {
+                Ok(found) if candidates.credentials.contains(&found) => {}
+                Ok(found) => candidates.credentials.push(found),
+                Err(problem) => {
+                    let problem = unusable(repository, format!("{}: {problem}", path.display()));
+                    tracing::debug!(code = problem.code, "{problem}");
+                    candidates.problem.get_or_insert(problem);
+                }
             }
         }
     }
-    Ok(found)
+    candidates
 }
 
 /// Which keys count is for [`matching`]; what they hold, and how helpers are spoken to, for `docker_credential`,
@@ -97,14 +128,15 @@ fn from_configurations(
 fn from_configuration(
     document: &Map<String, Value>,
     repository: &Repository,
-) -> Result<Vec<Credential>, CredentialRetrievalError> {
+) -> Vec<Result<Credential, String>> {
     let host = repository.host.as_str();
     let alone = |configuration: Value| {
         get_credential_from_reader(configuration.to_string().as_bytes(), host).map(Credential::of)
     };
     let helper = document.get("credHelpers").and_then(|helpers| helpers.get(host));
     if let Some(helper) = helper {
-        return alone(json!({ "credHelpers": { host: helper } })).map(|found| vec![found]);
+        let found = alone(json!({ "credHelpers": { host: helper } }));
+        return vec![found.map_err(|error| said(&error))];
     }
     let auths = document.get("auths").and_then(Value::as_object);
     let keys = auths.into_iter().flat_map(Map::keys).map(String::as_str);
@@ -112,17 +144,16 @@ fn from_configuration(
     let entries = matching.iter().filter_map(|key| auths?.get(*key));
     // `docker login` leaves an empty entry behind where a credential store holds the rest.
     let entries = entries.filter(|entry| entry.as_object().is_some_and(|entry| !entry.is_empty()));
-    let found: Vec<Credential> = entries
-        .map(|entry| alone(json!({ "auths": { host: entry } })))
-        .collect::<Result<_, _>>()?;
+    let found: Vec<_> = entries
+        .map(|entry| alone(json!({ "auths": { host: entry } })).map_err(|error| said(&error)))
+        .collect();
     match document.get("credsStore") {
         Some(store) if found.is_empty() => match alone(json!({ "credsStore": store })) {
-            Ok(found) => Ok(vec![found]),
             // A store that knows nothing of this registry fails like that.
-            Err(CredentialRetrievalError::HelperFailure { .. }) => Ok(found),
-            Err(error) => Err(error),
+            Err(CredentialRetrievalError::HelperFailure { .. }) => found,
+            found => vec![found.map_err(|error| said(&error))],
         },
-        _ => Ok(found),
+        _ => found,
     }
 }
 
@@ -166,13 +197,8 @@ fn said(error: &CredentialRetrievalError) -> String {
     }
 }
 
-fn unusable(repository: &Repository, problem: String) -> FetchError {
-    FetchError::Credentials {
-        code: "credentials-unusable",
-        registry: repository.host.clone(),
-        problem,
-        passes: true,
-    }
+fn unusable(repository: &Repository, problem: String) -> Unusable {
+    Unusable { code: "credentials-unusable", registry: repository.host.clone(), problem }
 }
 
 #[cfg(test)]
@@ -182,7 +208,8 @@ mod tests {
     fn found(document: Value, image: &str) -> Vec<Credential> {
         let (host, path) = image.split_once('/').unwrap();
         let repository = Repository { host: host.into(), path: path.into() };
-        from_configuration(document.as_object().unwrap(), &repository).unwrap()
+        let found = from_configuration(document.as_object().unwrap(), &repository);
+        found.into_iter().collect::<Result<_, _>>().unwrap()
     }
 
     #[test]

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::transport::credentials::{
-    Credential, Repository, Secret, refresh_token, token, token_in,
+    Candidates, Credential, Repository, Secret, Unusable, refresh_token, token, token_in,
 };
 use crate::transport::http::{Get, Http, Redirects, Tally, protocol, successful};
 use crate::transport::{AzureIdentity, FetchError};
@@ -22,7 +22,7 @@ pub(in crate::transport) struct Session {
     /// Of the registry.
     pub(super) root: Url,
     pub(super) repository: Repository,
-    candidates: Vec<Credential>,
+    credentials: Vec<Credential>,
     azure: Option<AzureIdentity>,
     state: Mutex<State>,
 }
@@ -32,6 +32,8 @@ struct State {
     /// The candidate that is being tried, or that let in.
     candidate: usize,
     authorization: Option<HeaderValue>,
+    /// What cannot be used. It is told where nothing else lets in.
+    problem: Option<Unusable>,
 }
 
 /// How a registry wants to be spoken to.
@@ -45,10 +47,12 @@ impl Session {
     pub(super) fn new(
         root: Url,
         repository: Repository,
-        candidates: Vec<Credential>,
+        candidates: Candidates,
         azure: Option<AzureIdentity>,
     ) -> Self {
-        Self { root, repository, candidates, azure, state: Mutex::default() }
+        let Candidates { credentials, problem } = candidates;
+        let state = Mutex::new(State { problem, ..State::default() });
+        Self { root, repository, credentials, azure, state }
     }
 
     /// Sends a GET with what lets in. Where the registry refuses it, a token that is over is renewed, and then
@@ -60,28 +64,47 @@ impl Session {
         tally: &Tally,
     ) -> Result<Response, FetchError> {
         let mut state = self.state.lock().await;
+        let response = self.let_in(&mut state, http, get, tally).await?;
+        match &state.problem {
+            Some(problem) if self.is_refused(&response) => {
+                Err(FetchError::Credentials(problem.clone()))
+            }
+            _ => Ok(response),
+        }
+    }
+
+    /// Only the registry itself is told who asks, not where it leads to.
+    fn is_refused(&self, response: &Response) -> bool {
+        matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            && response.url().origin() == self.root.origin()
+    }
+
+    async fn let_in(
+        &self,
+        state: &mut State,
+        http: &Http,
+        get: &Get<'_>,
+        tally: &Tally,
+    ) -> Result<Response, FetchError> {
         let mut is_fresh = false;
         loop {
             let response = http.send(get, state.authorization.as_ref()).await?;
-            let refused =
-                matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-            // Only the registry itself is told who asks, not where it leads to.
-            if !refused || response.url().origin() != self.root.origin() {
+            if !self.is_refused(&response) {
                 return Ok(response);
             }
             let Some(challenge) = challenge(&response)? else {
-                if !state.next(&self.candidates) {
+                if !state.next(&self.credentials) {
                     return Ok(response);
                 }
                 is_fresh = false;
                 continue;
             };
-            if is_fresh && !state.next(&self.candidates) {
+            if is_fresh && !state.next(&self.credentials) {
                 return Ok(response);
             }
             is_fresh = true;
             state.authorization = loop {
-                let Some(credential) = self.candidates.get(state.candidate) else {
+                let Some(credential) = self.credentials.get(state.candidate) else {
                     return Ok(response);
                 };
                 match self.answer(http, &challenge, credential, tally).await {
@@ -89,10 +112,13 @@ impl Session {
                     // The place that gives tokens refuses it too.
                     Err(FetchError::Status { status, .. })
                         if status.is_client_error() && status != 429 => {}
+                    Err(FetchError::Credentials(problem)) => {
+                        state.problem.get_or_insert(problem);
+                    }
                     Err(error) => return Err(error),
                     Ok(None) => {}
                 }
-                if !state.next(&self.candidates) {
+                if !state.next(&self.credentials) {
                     return Ok(response);
                 }
             };
@@ -177,9 +203,9 @@ impl Session {
 
 impl State {
     /// Goes on to the next candidate; `false` where there is none.
-    fn next(&mut self, candidates: &[Credential]) -> bool {
+    fn next(&mut self, credentials: &[Credential]) -> bool {
         self.authorization = None;
-        let more = self.candidate + 1 < candidates.len();
+        let more = self.candidate + 1 < credentials.len();
         // The next request begins with the first again: a credential may have been mended meanwhile.
         self.candidate = if more { self.candidate + 1 } else { 0 };
         more
