@@ -16,7 +16,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::problem::Problem;
-use crate::source::{Desired, Feed};
+use crate::source::{Desired, Feed, Refused};
 
 /// Changes within this time of one another are written once.
 const GATHER: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ pub struct Board {
 #[derive(Debug, Default)]
 struct State {
     features: BTreeMap<FeatureId, LoaderFeature>,
-    refused: Vec<RefusedRegistration>,
+    desired: Option<Desired>,
     counts: Counts,
 }
 
@@ -108,14 +108,9 @@ impl Board {
         self.changed.send_replace(());
     }
 
-    /// Says which registrations are not acceptable.
-    pub fn refuse(&self, desired: &Desired) {
-        let refused = desired.refused.iter().map(|refused| RefusedRegistration {
-            place: refused.place.clone(),
-            feature_id: refused.feature.clone(),
-            error: error(&refused.problem),
-        });
-        self.lock().refused = refused.collect();
+    /// Says what is registered, and which registrations are not acceptable.
+    pub fn wanted(&self, desired: Desired) {
+        self.lock().desired = Some(desired);
         self.changed.send_replace(());
     }
 
@@ -153,14 +148,19 @@ impl Board {
                 error: contact.trouble.as_ref().map(error),
             },
             features: state.features.clone(),
-            refused: state.refused.clone(),
+            refused: state
+                .desired
+                .iter()
+                .flat_map(|desired| &desired.refused)
+                .map(refused)
+                .collect(),
         }
     }
 
     /// How far what is registered has come.
     pub fn progress(&self) -> Progress {
-        let Some(desired) = self.feed.desired() else { return Progress::default() };
         let state = self.lock();
+        let Some(desired) = &state.desired else { return Progress::default() };
         let refused = desired.refused.len() + desired.unseen.len();
         let mut progress = Progress { is_known: true, refused, ..Progress::default() };
         for (id, registered) in &desired.registrations {
@@ -219,6 +219,14 @@ pub fn error(problem: &Problem) -> LoaderError {
         code: problem.code.to_owned(),
         message: problem.message.chars().take(MOST_CHARACTERS).collect(),
         remedy: problem.remedy.clone(),
+    }
+}
+
+fn refused(refused: &Refused) -> RefusedRegistration {
+    RefusedRegistration {
+        place: refused.place.clone(),
+        feature_id: refused.feature.clone(),
+        error: error(&refused.problem),
     }
 }
 

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::tree::{Tree, Version};
-use common::{Home, copy_all, leftovers};
+use common::{Home, Loader, copy_all, leftovers};
 use pilar_loader::registration::{Registration, RegistrationError};
 use pilar_loader::source::Object;
 
@@ -148,6 +148,53 @@ async fn of_two_registrations_the_older_holds_and_both_are_named() {
     // With the older one gone the other one holds.
     loader.say([at("a/notes", "2026-02-01T00:00:00Z", &younger)]);
     loader.in_place(&younger).await;
+}
+
+#[tokio::test]
+async fn an_older_one_that_becomes_malformed_makes_no_room_for_the_younger() {
+    let (first, second) = (released("notes"), Tree::new());
+    second.publish(&Version::domain("notes", "2.0.0", "/notes"));
+    let mut loader = Home::new().start();
+    let (older, younger) = (loader.image(&first, "notes"), loader.image(&second, "notes"));
+    let with_a_tag = [("featureId", "notes"), ("image", "registry.example.org/notes:latest")];
+    let not_even_a_feature = [("image", "registry.example.org/notes:latest")];
+    let say = |loader: &Loader, of_the_older: Result<Registration, RegistrationError>| {
+        let since = |time: &str| Some(time.parse().unwrap());
+        loader.say([
+            Object { since: since("2026-02-01T00:00:00Z"), ..object("a/new", Ok(younger.clone())) },
+            Object { since: since("2026-01-01T00:00:00Z"), ..object("b/old", of_the_older) },
+        ]);
+    };
+    say(&loader, Ok(older.clone()));
+    loader.in_place(&older).await;
+    for data in [&with_a_tag[..], &not_even_a_feature[..]] {
+        for _ in ["in this process", "after a restart"] {
+            say(&loader, Err(malformed(data)));
+            let both = || (loader.board.status().refused.len() == 2).then_some(());
+            loader.wait("both to be refused", both).await;
+            let progress = loader.board.progress();
+            assert_eq!((progress.pending, progress.refused), (0, 2));
+            assert_eq!(loader.index("notes").unwrap().active_version.to_string(), "1.0.0");
+            loader = loader.stop().await.start();
+            loader.transport.lead(&younger.origin, &second.path("notes"));
+        }
+    }
+    // Deleted, the older one makes room.
+    loader.register([younger.clone()]);
+    loader.in_place(&younger).await;
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_not_kept_by_a_malformed_one_elsewhere() {
+    let tree = released("notes");
+    let loader = Home::new().start();
+    let image = loader.image(&tree, "notes");
+    loader.say([object("team/notes", Ok(image.clone()))]);
+    loader.in_place(&image).await;
+    let with_a_tag = [("featureId", "notes"), ("image", "registry.example.org/notes:latest")];
+    loader.say([object("other/notes", Err(malformed(&with_a_tag)))]);
+    loader.gone("notes").await;
+    assert_eq!(loader.board.status().refused[0].place, "other/notes");
 }
 
 #[tokio::test]

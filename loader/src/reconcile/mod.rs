@@ -100,14 +100,34 @@ impl<F: Fetch> Reconciler<F> {
     pub async fn run(mut self, mut feed: Feed) {
         loop {
             if let Some(desired) = feed.desired() {
-                self.want(&desired);
+                self.want(self.settled(&desired));
             }
             feed.changed().await;
         }
     }
 
-    fn want(&mut self, desired: &Desired) {
-        self.shared.board.refuse(desired);
+    /// What a place registered is not handed to another one while the first cannot be understood, or not be seen: that
+    /// it registers nothing any more is not known.
+    fn settled(&self, desired: &Desired) -> Desired {
+        let mut settled = desired.clone();
+        let is_mute = |place: &str| {
+            let mut refused = desired.refused.iter();
+            refused.any(|one| one.place == place && one.feature.is_none())
+        };
+        for (id, feature) in &self.features {
+            let want = feature.borrow();
+            let Some(first) = want.place() else { continue };
+            if !is_mute(first) && !desired.is_unseen(first) {
+                continue;
+            }
+            if let Some(other) = settled.registrations.remove(id) {
+                settled.refused.push(Refused::second(other, first));
+            }
+        }
+        settled
+    }
+
+    fn want(&mut self, desired: Desired) {
         for refused in desired.refused.iter().filter(|refused| !self.refused.contains(refused)) {
             let problem = &refused.problem;
             tracing::warn!(code = problem.code, remedy = problem.remedy, "{}", problem.message);
@@ -120,22 +140,22 @@ impl<F: Fetch> Reconciler<F> {
                 None => self.look_after(id.clone(), Record::default(), want),
             }
         }
-        // What a place said before stays while it says nothing that could be done.
-        let named: BTreeSet<_> =
-            desired.refused.iter().filter_map(|one| one.feature.as_ref()).collect();
+        // What a place said before stays while it says nothing that could be done. Its place alone counts: whoever
+        // writes a broken registration elsewhere keeps nothing that was deleted.
         let unclear: BTreeSet<_> = desired.refused.iter().map(|one| one.place.as_str()).collect();
         for (id, feature) in &self.features {
             let is_gone = matches!(*feature.borrow(), Want::Gone | Want::Nothing);
-            let is_unclear = feature.borrow().place().is_some_and(|place| {
-                let is_unseen = desired.unseen.iter().any(|start| place.starts_with(start));
-                unclear.contains(place) || is_unseen
-            });
+            let is_unclear = feature
+                .borrow()
+                .place()
+                .is_some_and(|place| unclear.contains(place) || desired.is_unseen(place));
             let is_wanted = desired.registrations.contains_key(id);
-            if !is_wanted && !is_gone && !is_unclear && !named.contains(id) {
+            if !is_wanted && !is_gone && !is_unclear {
                 self.shared.board.leaving(id);
                 send(feature, Want::Gone);
             }
         }
+        self.shared.board.wanted(desired);
     }
 
     fn look_after(&mut self, id: FeatureId, record: Record, want: Want) {

@@ -6,6 +6,8 @@ use pilar_artifact::FeatureId;
 
 use crate::problem::Problem;
 
+const FORGOTTEN: &str = "registration-forgotten";
+
 /// Why a registration is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistrationError {
@@ -30,11 +32,16 @@ impl RegistrationError {
     pub fn forgotten(feature: Option<FeatureId>) -> Self {
         Self {
             feature,
-            code: "registration-forgotten",
+            code: FORGOTTEN,
             message: "the cluster's store was wiped or restored from a backup, and is without it"
                 .to_owned(),
             remedy: "deploy it again; to take the feature out, delete it then, or restart the pod",
         }
+    }
+
+    /// Whether it is one of those: nobody vouches for it, so it stands in the way of no other.
+    pub fn is_forgotten(&self) -> bool {
+        self.code == FORGOTTEN
     }
 
     /// The feature that it names, where that much could be read.

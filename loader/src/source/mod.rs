@@ -74,34 +74,52 @@ impl Desired {
             (rank(one), &one.place).cmp(&(rank(other), &other.place))
         });
         let mut desired = Self::default();
+        // The oldest place that names each feature, acceptable or not: one that becomes malformed changes nothing, so
+        // a younger one does not get its turn by that.
+        let mut first: BTreeMap<FeatureId, String> = BTreeMap::new();
         for Object { place, content, .. } in objects {
             match content {
-                Ok(registration) => desired.add(registration, place),
-                Err(error) => desired.refused.push(Refused {
-                    feature: error.feature().cloned(),
-                    problem: error.problem(&place),
-                    place,
-                }),
+                Ok(registration) => {
+                    let holds = first.entry(registration.feature.clone()).or_insert(place.clone());
+                    let registered = Registered { registration, place };
+                    if *holds == registered.place {
+                        let feature = registered.registration.feature.clone();
+                        desired.registrations.insert(feature, registered);
+                    } else {
+                        desired.refused.push(Refused::second(registered, holds));
+                    }
+                }
+                Err(error) => {
+                    if let Some(feature) = error.feature().filter(|_| !error.is_forgotten()) {
+                        first.entry(feature.clone()).or_insert(place.clone());
+                    }
+                    desired.refused.push(Refused {
+                        feature: error.feature().cloned(),
+                        problem: error.problem(&place),
+                        place,
+                    });
+                }
             }
         }
         desired
     }
 
-    fn add(&mut self, registration: Registration, place: String) {
-        let feature = registration.feature.clone();
-        match self.registrations.get(&feature) {
-            None => {
-                self.registrations.insert(feature, Registered { registration, place });
-            }
-            Some(first) => {
-                let problem = Problem::new(
-                    "registration-duplicate",
-                    format!("{place} registers {feature}, which {} registers already", first.place),
-                    "delete one of the two; until then the older one holds",
-                );
-                self.refused.push(Refused { place, feature: Some(feature), problem });
-            }
-        }
+    /// Whether nobody has seen yet what is at this place.
+    pub fn is_unseen(&self, place: &str) -> bool {
+        self.unseen.iter().any(|start| place.starts_with(start))
+    }
+}
+
+impl Refused {
+    /// A registration of a feature that `first` registers.
+    pub fn second(registered: Registered, first: &str) -> Self {
+        let Registered { registration: Registration { feature, .. }, place } = registered;
+        let problem = Problem::new(
+            "registration-duplicate",
+            format!("{place} registers {feature}, which {first} registers already"),
+            "delete one of the two; until then the older one holds",
+        );
+        Self { place, feature: Some(feature), problem }
     }
 }
 

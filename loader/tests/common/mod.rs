@@ -57,7 +57,7 @@ struct Inner {
 
 impl Copying {
     /// From now on `origin` leads to `feature`, a directory of a feature.
-    fn lead(&self, origin: &Origin, feature: &Path) {
+    pub(crate) fn lead(&self, origin: &Origin, feature: &Path) {
         self.0.places.lock().unwrap().insert(origin.identity(), feature.to_owned());
     }
 
