@@ -133,9 +133,11 @@ impl Placer {
         })?;
 
         let mut writer = self.store.lock(feature)?;
+        let previous = writer.index_digest()?;
         for version in verified.iter().filter(|version| arrived.has(version)) {
             writer.adopt(incoming, version)?;
         }
+        record.replaced = previous.filter(|_| before.is_ours(previous)).map(|index| index.hex());
         record.placed = Some(Placement {
             origin: registered.registration.origin.identity(),
             validator,
@@ -148,7 +150,6 @@ impl Placer {
         });
         self.note_who_left(&writer, &index, now, &mut record)?;
         self.records.save(feature, &record)?;
-        let previous = writer.index_digest()?;
         if previous != Some(sha256) {
             writer.replace_index(previous, &bytes)?;
         }
@@ -184,15 +185,21 @@ impl Placer {
         record.left.values().min().and_then(|since| since.checked_add(self.retain).ok())
     }
 
-    /// Takes a feature out that the loader has put there.
+    /// Takes a feature out that the loader has put there, and says whether it did: where somebody has published over
+    /// it since, that stays.
     ///
     /// # Errors
     /// A [`Problem`] of the disk; the feature is there whole, or gone.
-    pub fn take_out(&self, feature: &FeatureId, record: &mut Record) -> Result<(), Problem> {
-        self.store.lock(feature)?.take_out()?;
-        record.placed = None;
+    pub fn take_out(&self, feature: &FeatureId, record: &mut Record) -> Result<bool, Problem> {
+        let writer = self.store.lock(feature)?;
+        let is_ours = record.is_ours(writer.index_digest()?);
+        if is_ours {
+            writer.take_out()?;
+        }
+        (record.placed, record.replaced) = (None, None);
         record.left.clear();
-        self.records.save(feature, record)
+        self.records.save(feature, record)?;
+        Ok(is_ours)
     }
 
     /// A version directory is never rewritten (contract §2), so another version of the same number cannot come.

@@ -27,6 +27,10 @@ pub struct Record {
     /// What is in place; `None` once it was taken out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placed: Option<Placement>,
+    /// The digest of the index before, as hex, where the loader has placed that one too: it is in the tree still where
+    /// a loader was killed between the record and the index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<String>,
     /// The highest sequence that was accepted over a CDN: a lower one is refused, even after the feature was
     /// taken out and came back (contract §4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,6 +61,16 @@ pub struct Placement {
     pub versions: Vec<Version>,
     /// When it came.
     pub at: Timestamp,
+}
+
+impl Record {
+    /// Whether the loader has placed `index`; nobody has published anything where there is none.
+    pub fn is_ours(&self, index: Option<Sha256Digest>) -> bool {
+        let Some(placed) = &self.placed else { return false };
+        index.is_none_or(|found| {
+            placed.is_of(index) || self.replaced.as_ref().is_some_and(|hex| found.hex() == *hex)
+        })
+    }
 }
 
 impl Placement {

@@ -83,6 +83,46 @@ async fn what_others_have_published_stays() {
 }
 
 #[tokio::test]
+async fn what_others_have_published_over_what_it_placed_stays() {
+    let (tree, theirs) = (released("notes"), Tree::new());
+    theirs.publish(&Version::domain("notes", "2.0.0", "/notes"));
+    let loader = Home::new().start();
+    let image = loader.image(&tree, "notes");
+    loader.register([image.clone()]);
+    loader.in_place(&image).await;
+    copy_all(&theirs.path("notes"), &loader.home.artifacts().join("notes"));
+    loader.register([]);
+    let forgotten = || loader.board.status().features.is_empty().then_some(());
+    loader.wait("it to be let go", forgotten).await;
+    assert_eq!(loader.index("notes").unwrap().active_version.to_string(), "2.0.0");
+    // After a restart it is nobody's business either.
+    let loader = loader.stop().await.start();
+    loader.register([]);
+    loader.wait("the set to be seen", || loader.board.progress().is_known.then_some(())).await;
+    assert!(loader.index("notes").is_some());
+}
+
+#[tokio::test]
+async fn one_that_was_killed_between_record_and_index_is_taken_out_all_the_same() {
+    let tree = released("notes");
+    let loader = Home::new().start();
+    let first = loader.image(&tree, "notes");
+    loader.register([first.clone()]);
+    loader.in_place(&first).await;
+    let index = loader.home.artifacts().join("notes/releases.json");
+    let before = std::fs::read(&index).unwrap();
+    tree.publish(&Version::domain("notes", "1.1.0", "/notes"));
+    let second = loader.image(&tree, "notes");
+    loader.register([second.clone()]);
+    loader.in_place(&second).await;
+    let home = loader.stop().await;
+    std::fs::write(&index, before).unwrap();
+    let loader = home.start();
+    loader.register([]);
+    loader.gone("notes").await;
+}
+
+#[tokio::test]
 async fn a_registration_that_becomes_malformed_changes_nothing_even_after_a_restart() {
     let tree = released("notes");
     let loader = Home::new().start();

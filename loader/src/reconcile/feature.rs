@@ -203,11 +203,22 @@ impl<F: Fetch> Feature<F> {
                 said.last_attempt_at = Some((self.shared.machine.clock)());
             });
             let (id, mut record) = (self.id.clone(), self.record.clone());
-            self.record = self
-                .blocking(move |placer| placer.take_out(&id, &mut record).map(|()| record))
+            let (record, was_ours) = self
+                .blocking(move |placer| {
+                    placer.take_out(&id, &mut record).map(|ours| (record, ours))
+                })
                 .await?;
-            self.shared.board.count(|counts| counts.taken_out += 1);
-            tracing::info!(feature = self.id.as_str(), "taken out: it is not registered any more");
+            self.record = record;
+            let feature = self.id.as_str();
+            if was_ours {
+                self.shared.board.count(|counts| counts.taken_out += 1);
+                tracing::info!(feature, "taken out: it is not registered any more");
+            } else {
+                tracing::info!(
+                    feature,
+                    "not registered any more; what others have published stays"
+                );
+            }
         }
         self.shared.board.forget(&self.id);
         Ok(())
