@@ -70,6 +70,7 @@ pub async fn init(
     let reached = work.until(is_enough, config.init.deadline, stop).await;
     let progress = work.board.progress();
     work.end().await;
+    let reached = reached?;
     let Some(is_enough) = reached else { return Ok(Ended::Stopped) };
     report_init(&progress, is_enough);
     if config.init.is_strict && !is_enough {
@@ -106,10 +107,13 @@ pub async fn watch(
         work.tasks.spawn(http::serve(listener, work.board.clone(), config.max_contact_age));
     }
     follow(config, reporter, &mut work.tasks).await?;
-    stop.await;
+    let ended = tokio::select! {
+        () = stop => Ok(Ended::Stopped),
+        problem = broken(&mut work.tasks) => Err(problem),
+    };
     tracing::info!("stopping");
     work.end().await;
-    Ok(Ended::Stopped)
+    ended
 }
 
 /// The feature that `origin` says it holds; [`sync`] finds out whether that is so.
@@ -149,7 +153,7 @@ pub async fn sync(
     let progress = work.board.progress();
     let board = work.board.clone();
     work.end().await;
-    let ended = match reached {
+    let ended = match reached? {
         None => Ended::Stopped,
         Some(_) if progress.failing.is_empty() => Ended::Done(progress),
         Some(_) => Ended::Incomplete(progress),
@@ -200,12 +204,15 @@ impl Work {
     }
 
     /// Whether it became enough within `limit`; `None` where it was stopped.
+    ///
+    /// # Errors
+    /// A [`Problem`] where a part of the loader has ended.
     async fn until(
         &mut self,
         is_enough: impl Fn(&Progress) -> bool,
         limit: Duration,
         stop: impl Future<Output = ()>,
-    ) -> Option<bool> {
+    ) -> Result<Option<bool>, Problem> {
         let mut changes = self.board.changes();
         let mut feed = self.board.feed().clone();
         let reached = async {
@@ -217,8 +224,9 @@ impl Work {
             }
         };
         tokio::select! {
-            reached = timeout(limit, reached) => Some(reached.is_ok()),
-            () = stop => None,
+            reached = timeout(limit, reached) => Ok(Some(reached.is_ok())),
+            () = stop => Ok(None),
+            problem = broken(&mut self.tasks) => Err(problem),
         }
     }
 
@@ -229,6 +237,20 @@ impl Work {
             tracing::error!(code, remedy, "the status cannot be written: {message}");
         }
     }
+}
+
+/// Returns when one of `tasks` has ended. None does while the loader works, but by a defect: then the process ends, so
+/// that whoever looks after it starts it anew. What serves, serves on.
+async fn broken(tasks: &mut JoinSet<()>) -> Problem {
+    let how = match tasks.join_next().await {
+        Some(Err(error)) => error.to_string(),
+        Some(Ok(())) | None => "it returned".to_owned(),
+    };
+    Problem::new(
+        "internal",
+        format!("a part of the loader has ended: {how}"),
+        "start it again, as the kubelet does by itself; please report it with the log",
+    )
 }
 
 fn kind(config: &Config) -> &'static str {
@@ -289,5 +311,20 @@ fn report_init(progress: &Progress, is_enough: bool) {
             deadline_passed = !is_enough,
             "not everything is in place; the rest is left to the sidecar"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_panics_is_noticed_whichever_it_is() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(std::future::pending());
+        tasks.spawn(async { panic!("a defect") });
+        let problem = broken(&mut tasks).await;
+        assert_eq!(problem.code, "internal");
+        assert!(problem.message.contains("a defect"), "{problem:?}");
     }
 }

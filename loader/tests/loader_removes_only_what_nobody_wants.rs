@@ -12,6 +12,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use common::tree::{Tree, Version};
@@ -282,4 +283,18 @@ async fn one_that_cannot_be_fetched_leaves_what_serves_and_stops_no_other() {
     let said = loader.until("notes", |said| said.attempts >= 3).await;
     assert_eq!(said.actual, Some(first.origin.identity()));
     assert!(loader.index("notes").is_some());
+}
+
+#[tokio::test]
+async fn a_task_that_panics_is_not_forgotten_and_takes_nothing_with_it() {
+    let tree = released("notes");
+    let loader = Home::new().start();
+    let image = loader.image(&tree, "notes");
+    loader.register([image.clone()]);
+    loader.in_place(&image).await;
+    let next = loader.image(&tree, "notes");
+    loader.transport.lead(&next.origin, Path::new(common::DEFECT));
+    loader.register([next]);
+    let home = loader.ended().await;
+    assert!(common::verified(&home.artifacts(), "notes").is_some());
 }

@@ -96,13 +96,21 @@ impl<F: Fetch> Reconciler<F> {
         reconciler
     }
 
-    /// Follows what the source says, for ever.
+    /// Follows what the source says. It ends only where the task of a feature has, which none does but by a defect: the
+    /// feature would be left alone from then on, without a word.
     pub async fn run(mut self, mut feed: Feed) {
         loop {
             if let Some(desired) = feed.desired() {
                 self.want(self.settled(&desired));
             }
-            feed.changed().await;
+            tokio::select! {
+                () = feed.changed() => {}
+                Some(ended) = self.tasks.join_next() => {
+                    let reason = ended.err().map(|error| error.to_string());
+                    tracing::error!(code = "internal", reason, "the task of a feature has ended");
+                    return;
+                }
+            }
         }
     }
 

@@ -45,6 +45,9 @@ use tree::Tree;
 /// How long anything may take before a test gives up on it. No test succeeds or fails by time otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Where a fetch panics.
+pub(crate) const DEFECT: &str = "/defect";
+
 /// Copies features from directories; each origin leads to one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Copying(Arc<Inner>);
@@ -72,6 +75,7 @@ impl Fetch for Copying {
         self.0.fetches.fetch_add(1, Ordering::SeqCst);
         let origin = wanted.registration.origin.identity();
         let place = self.0.places.lock().unwrap().get(&origin).cloned();
+        assert!(place.as_deref() != Some(Path::new(DEFECT)), "a defect of the loader");
         let Some(place) = place else {
             return Err(FetchError::Unreachable { url: origin, cause: "no such place".to_owned() });
         };
@@ -258,6 +262,13 @@ impl Loader {
             Ok(answer) => answer,
             Err(_) => panic!("gave up waiting for {what}: {:#?}", self.board.status()),
         }
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(mut self) -> Home {
+        let ended = tokio::time::timeout(PATIENCE, &mut self.task).await;
+        ended.expect("it goes on without one of its tasks").unwrap();
+        self.home
     }
 
     /// Ends it, and leaves what it did.
