@@ -187,9 +187,15 @@ impl LoaderFeature {
         self.origin == Some(OriginKind::Image)
     }
 
-    /// Whether what is registered is in place.
+    /// Whether the loader keeps it from before without knowing yet what is registered: it was started again, and has not
+    /// heard from where registrations come from, or not so that it could be understood.
+    pub fn is_kept(&self) -> bool {
+        self.desired.is_none() && self.registered_in.is_some()
+    }
+
+    /// Whether what is registered is in place, as far as that is known.
     pub fn has_converged(&self) -> bool {
-        self.desired == self.actual && self.last_error.is_none()
+        (self.desired == self.actual || self.is_kept()) && self.last_error.is_none()
     }
 }
 
@@ -253,16 +259,18 @@ mod tests {
                     "notes": { "desired": "sha256:aa", "actual": "sha256:aa", "attempts": -1, "durationMs": 12,
                         "origin": "carrier-pigeon", "activeVersion": "next" },
                     "broken": [], "Not an id": {},
+                    "gone": { "actual": "sha256:cc" }, "kept": { "actual": "sha256:dd", "registeredIn": "kept.yaml" },
                     "alpha": { "desired": "sha256:bb", "lastError": { "code": "unreachable", "message": "no route" } } },
                 "refused": [7, { "place": "b.yaml", "error": { "code": "registration-value", "message": 1 } }] }"#,
         );
         let ids: Vec<&str> = status.features.keys().map(FeatureId::as_str).collect();
-        assert_eq!((ids, status.updated_at), (vec!["alpha", "notes"], None));
+        assert_eq!((ids, status.updated_at), (vec!["alpha", "gone", "kept", "notes"], None));
         assert_eq!((&*status.source.kind, status.source.last_contact_at), ("directory", None));
         let of = |id: &str| &status.features[&id.parse().unwrap()];
         assert!(of("notes").has_converged() && !of("notes").is_image());
         assert_eq!((of("notes").attempts, of("notes").duration_ms), (0, Some(12)));
-        assert!(!of("alpha").has_converged());
+        assert!(!of("alpha").has_converged() && !of("gone").has_converged());
+        assert!(of("kept").has_converged(), "what is registered is not known");
         let [refused] = &*status.refused else { panic!("{status:?}") };
         assert_eq!((&*refused.place, &*refused.error.code), ("b.yaml", "registration-value"));
     }

@@ -111,7 +111,9 @@ impl Collector for Scrape {
         page.gauge("registrations_refused", help, None, refused)?;
         let status = board.status();
         let each = || status.features.iter();
-        let converged = each().map(|(id, said)| {
+        // Where nobody knows what is registered, nobody can say whether it is in place; that is the source's trouble.
+        let known = each().filter(|(_, said)| !said.is_kept());
+        let converged = known.map(|(id, said)| {
             let is_in_place = said.attempts == 0 && said.desired == said.actual;
             (label("feature", id.as_str()), f64::from(u8::from(is_in_place)))
         });

@@ -136,6 +136,22 @@ fn a_loader_that_cannot_see_what_is_wanted_is_not_ready_and_says_why() {
     assert_eq!(get(port, "/readyz"), (503, "the registrations were not seen yet\n".to_owned()));
     assert_eq!(get(port, "/healthz").0, 200);
     std::fs::create_dir(place.registrations()).unwrap();
+    place.register(&server.registration("notes"));
+    let is_in_place = |found: &Value| found[0] == "pilar_loader_feature_in_place";
+    wait_for("the feature", || samples(port).iter().find(|one| is_in_place(one)).map(drop));
+    running.terminate();
+    running.wait();
+    // Started again while it cannot see, it keeps the feature and does not call it late.
+    std::fs::remove_dir_all(place.registrations()).unwrap();
+    let mut running = watch(&place, &server);
+    let port = running.port();
+    let id = "notes".parse().unwrap();
+    wait_for("what is kept", || {
+        let kept = place.status().features.remove(&id).filter(|said| said.is_kept())?;
+        kept.has_converged().then_some(())
+    });
+    assert!(!samples(port).iter().any(is_in_place));
+    std::fs::create_dir(place.registrations()).unwrap();
     wait_for("readiness", || (get(port, "/readyz").0 == 200).then_some(()));
 }
 
