@@ -12,15 +12,17 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use common::PATIENCE;
 use common::network::image;
 use common::network::proxy::{Fault, Proxy};
 use common::network::registry::{Registry, basic};
 use common::network::tokens::{Tokens, WHO};
-use common::network::{Place, origin, plain, released};
+use common::network::{Place, limits, origin, plain, released};
 use pilar_artifact::Sha256Digest;
-use pilar_loader::transport::{AzureIdentity, Options};
+use pilar_loader::transport::{AzureIdentity, Limits, Options};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
@@ -218,12 +220,14 @@ async fn credential_helpers_are_asked() {
     let address = registry.address.clone();
     let origin = origin(&address, REPOSITORY, push(&registry).await);
     let secrets = Secrets::new();
-    if std::env::var_os("HELPERS_ARE_ON_THE_PATH").is_none() {
+    let Some(helpers) = std::env::var_os("HELPERS_ARE_ON_THE_PATH") else {
         for (name, script) in [
             (
                 "good",
                 format!("cat >/dev/null; echo '{{\"Username\":\"ward\",\"Secret\":\"{SECRET}\"}}'"),
             ),
+            ("hung", "echo $$ >\"$0.pid\"; exec sleep 600".to_owned()),
+            ("silent", "exit 0".to_owned()),
             ("bad", format!("cat >/dev/null; echo {SECRET}; echo {SECRET} >&2; exit 1")),
         ] {
             let path = secrets.0.path().join(format!("docker-credential-{name}"));
@@ -234,11 +238,11 @@ async fn credential_helpers_are_asked() {
         let status = std::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "credential_helpers_are_asked"])
             .env("PATH", format!("{}:{path}", secrets.0.path().display()))
-            .env("HELPERS_ARE_ON_THE_PATH", "1")
+            .env("HELPERS_ARE_ON_THE_PATH", secrets.0.path())
             .status();
         assert!(status.unwrap().success());
         return;
-    }
+    };
     let fetch = async |configuration: Value| {
         let docker_configs = vec![secrets.file("config.json", &configuration)];
         with_configurations(&address, docker_configs).fetch(&origin).await
@@ -249,8 +253,25 @@ async fn credential_helpers_are_asked() {
     let error = brought.refused("credentials-unusable");
     assert!(!format!("{error:?}").contains(SECRET), "{error}");
     fetch(json!({ "credHelpers": { &address: "missing" } })).await.refused("credentials-unusable");
+    fetch(json!({ "credHelpers": { &address: "silent" } })).await.refused("credentials-unusable");
     // A store that does not know the registry.
     fetch(json!({ "credsStore": "bad" })).await.refused("unauthorized");
+    // One that hangs is not left behind, and keeps nothing else out.
+    let hung = secrets.file("hung.json", &json!({ "credHelpers": { &address: "hung" } }));
+    let right = secrets.file("right.json", &auths(&address, "ward", SECRET));
+    let limits = Limits { helper: Duration::from_secs(1), ..limits() };
+    let docker_configs = vec![hung, right];
+    let place = Place::with(Options { docker_configs, ..plain(&[&address]) }, limits);
+    place.fetch(&origin).await.whole();
+    let id = fs::read_to_string(Path::new(&helpers).join("docker-credential-hung.pid")).unwrap();
+    // The runtime takes leave of it, so this does not block.
+    let process = Path::new("/proc").join(id.trim());
+    let gone = async {
+        while process.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the helper is gone");
 }
 
 #[tokio::test]

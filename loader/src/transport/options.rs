@@ -85,6 +85,8 @@ pub struct Limits {
     pub longest_pause: Duration,
     /// How long connecting may take.
     pub connect: Duration,
+    /// How long a credential helper may take; then it is killed.
+    pub helper: Duration,
     /// How long no byte may come.
     pub idle: Duration,
     /// How long one fetch may take, without the time it waits for its turn.
@@ -109,6 +111,7 @@ impl Default for Limits {
             first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(10),
             connect: Duration::from_secs(10),
+            helper: Duration::from_secs(30),
             idle: Duration::from_secs(30),
             whole: Duration::from_secs(30 * 60),
         }

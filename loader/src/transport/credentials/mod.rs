@@ -1,6 +1,7 @@
 //! What lets in to a registry, from the docker configurations of the pod and its workload identity.
 
 mod azure;
+mod helper;
 mod matching;
 
 use std::fmt;
@@ -8,12 +9,12 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
-use pilar_artifact::Limits;
+use docker_credential::{DockerCredential, get_credential_from_reader};
 use pilar_artifact::json::parse_object;
 use serde_json::{Map, Value, json};
 
-use super::{AzureIdentity, FetchError};
+use super::{AzureIdentity, FetchError, Limits};
+use helper::HelperError;
 
 pub(super) use azure::{refresh_token, token, token_in};
 pub(super) use matching::{Repository, glob_matches};
@@ -23,8 +24,6 @@ const LONGEST_CONFIGURATION: u64 = 1 << 20;
 /// The key of a pull secret of the older kind, `kubernetes.io/dockercfg`, and so the name of its file. It holds
 /// what the newer one has in `auths`.
 const OLDER: &str = ".dockercfg";
-/// How long the credential helpers may take.
-const HELPERS: Duration = Duration::from_secs(30);
 
 /// One thing that may let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,20 +75,10 @@ pub(super) async fn candidates(
     configurations: &[PathBuf],
     azure: Option<&AzureIdentity>,
     repository: &Repository,
+    limits: &Limits,
 ) -> Result<Candidates, FetchError> {
-    let lookup = {
-        let (configurations, repository) = (configurations.to_vec(), repository.clone());
-        // Files are read and helpers are run, which wait.
-        tokio::task::spawn_blocking(move || from_configurations(&configurations, &repository))
-    };
-    let found = match tokio::time::timeout(HELPERS, lookup).await {
-        Ok(found) => found.map_err(|_| FetchError::Lost)?,
-        Err(_) => {
-            let problem = "a credential helper takes too long".to_owned();
-            Candidates { credentials: Vec::new(), problem: Some(unusable(repository, problem)) }
-        }
-    };
-    let Candidates { mut credentials, problem } = found;
+    let Candidates { mut credentials, problem } =
+        from_configurations(configurations, repository, limits).await?;
     let in_azure = |azure: &AzureIdentity| {
         azure.registries.iter().any(|glob| glob_matches(glob, &repository.host))
     };
@@ -100,11 +89,19 @@ pub(super) async fn candidates(
     Ok(Candidates { credentials, problem })
 }
 
-fn from_configurations(configurations: &[PathBuf], repository: &Repository) -> Candidates {
+async fn from_configurations(
+    configurations: &[PathBuf],
+    repository: &Repository,
+    limits: &Limits,
+) -> Result<Candidates, FetchError> {
     let mut candidates = Candidates::default();
     for path in configurations {
-        let found = match read(path) {
-            Ok(Some(document)) => from_configuration(&document, repository),
+        let document = {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || read(&path)).await.map_err(|_| FetchError::Lost)?
+        };
+        let found = match document {
+            Ok(Some(document)) => from_configuration(&document, repository, limits.helper).await,
             Ok(None) => continue,
             Err(problem) => vec![Err(problem)],
         };
@@ -120,41 +117,50 @@ fn from_configurations(configurations: &[PathBuf], repository: &Repository) -> C
             }
         }
     }
-    candidates
+    Ok(candidates)
 }
 
-/// Which keys count is for [`matching`]; what they hold, and how helpers are spoken to, for `docker_credential`,
-/// which looks up one host and is given a configuration of one.
-fn from_configuration(
+async fn from_configuration(
+    document: &Map<String, Value>,
+    repository: &Repository,
+    patience: Duration,
+) -> Vec<Result<Credential, String>> {
+    let host = repository.host.as_str();
+    let said = |error: HelperError| error.to_string();
+    if let Some(name) = document.get("credHelpers").and_then(|helpers| helpers.get(host)) {
+        return vec![helper::ask(name, host, patience).await.map_err(said)];
+    }
+    let found = entries(document, repository);
+    match document.get("credsStore") {
+        Some(store) if found.is_empty() => match helper::ask(store, host, patience).await {
+            // A store that knows nothing of this registry fails like that.
+            Err(HelperError::Failed { .. }) => found,
+            asked => vec![asked.map_err(said)],
+        },
+        _ => found,
+    }
+}
+
+/// The entries that are for a repository. Which keys count is for [`matching`]; what they hold, for
+/// `docker_credential`, which looks up one host and is given a configuration of one.
+fn entries(
     document: &Map<String, Value>,
     repository: &Repository,
 ) -> Vec<Result<Credential, String>> {
     let host = repository.host.as_str();
-    let alone = |configuration: Value| {
-        get_credential_from_reader(configuration.to_string().as_bytes(), host).map(Credential::of)
-    };
-    let helper = document.get("credHelpers").and_then(|helpers| helpers.get(host));
-    if let Some(helper) = helper {
-        let found = alone(json!({ "credHelpers": { host: helper } }));
-        return vec![found.map_err(|error| said(&error))];
-    }
     let auths = document.get("auths").and_then(Value::as_object);
     let keys = auths.into_iter().flat_map(Map::keys).map(String::as_str);
     let matching = matching::matching(keys, repository);
     let entries = matching.iter().filter_map(|key| auths?.get(*key));
     // `docker login` leaves an empty entry behind where a credential store holds the rest.
     let entries = entries.filter(|entry| entry.as_object().is_some_and(|entry| !entry.is_empty()));
-    let found: Vec<_> = entries
-        .map(|entry| alone(json!({ "auths": { host: entry } })).map_err(|error| said(&error)))
-        .collect();
-    match document.get("credsStore") {
-        Some(store) if found.is_empty() => match alone(json!({ "credsStore": store })) {
-            // A store that knows nothing of this registry fails like that.
-            Err(CredentialRetrievalError::HelperFailure { .. }) => found,
-            found => vec![found.map_err(|error| said(&error))],
-        },
-        _ => found,
-    }
+    let alone = |entry: &Value| {
+        let configuration = json!({ "auths": { host: entry } }).to_string();
+        get_credential_from_reader(configuration.as_bytes(), host)
+    };
+    entries
+        .map(|entry| alone(entry).map(Credential::of).map_err(|error| error.to_string()))
+        .collect()
 }
 
 impl Credential {
@@ -178,7 +184,10 @@ fn read(path: &Path) -> Result<Option<Map<String, Value>>, String> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
     };
-    let limits = Limits { json_bytes: LONGEST_CONFIGURATION, ..Limits::default() };
+    let limits = pilar_artifact::Limits {
+        json_bytes: LONGEST_CONFIGURATION,
+        ..pilar_artifact::Limits::default()
+    };
     // What the parser says may hold a piece of the document, which holds secrets.
     let document = parse_object(&bytes, &limits).map_err(|error| error.code().to_owned())?;
     let is_older = path.file_name().is_some_and(|name| name == OLDER);
@@ -187,14 +196,6 @@ fn read(path: &Path) -> Result<Option<Map<String, Value>>, String> {
     } else {
         document
     }))
-}
-
-/// Without what a helper printed, which may hold anything.
-fn said(error: &CredentialRetrievalError) -> String {
-    match error {
-        CredentialRetrievalError::HelperFailure { helper, .. } => format!("{helper} failed"),
-        error => error.to_string(),
-    }
 }
 
 fn unusable(repository: &Repository, problem: String) -> Unusable {
@@ -208,7 +209,7 @@ mod tests {
     fn found(document: Value, image: &str) -> Vec<Credential> {
         let (host, path) = image.split_once('/').unwrap();
         let repository = Repository { host: host.into(), path: path.into() };
-        let found = from_configuration(document.as_object().unwrap(), &repository);
+        let found = entries(document.as_object().unwrap(), &repository);
         found.into_iter().collect::<Result<_, _>>().unwrap()
     }
 
@@ -228,11 +229,5 @@ mod tests {
     fn a_secret_is_not_shown() {
         let credential = Credential::Password("user".into(), Secret("hunter2".into()));
         assert!(!format!("{credential:?}").contains("hunter2"));
-        let failure = CredentialRetrievalError::HelperFailure {
-            helper: "docker-credential-x".into(),
-            stdout: "hunter2".into(),
-            stderr: "hunter2".into(),
-        };
-        assert_eq!(said(&failure), "docker-credential-x failed");
     }
 }

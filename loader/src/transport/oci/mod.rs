@@ -70,7 +70,8 @@ async fn session(http: &Http, options: &Options, image: &ImageRef) -> Result<Ses
         problem: format!("\"{}\" is not the host of a registry", image.registry),
     })?;
     let credentials =
-        candidates(&options.docker_configs, options.azure.as_ref(), &repository).await?;
+        candidates(&options.docker_configs, options.azure.as_ref(), &repository, &http.limits)
+            .await?;
     Ok(Session::new(root, repository, credentials, options.azure.clone()))
 }
 
