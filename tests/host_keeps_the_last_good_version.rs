@@ -15,7 +15,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pilar_artifact::operations::Operation;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use support::tree::{EXPIRED, RELEASE, Tree, Version, signing_key};
@@ -333,6 +333,52 @@ fn a_key_that_ends_while_the_host_runs_takes_nothing_out_and_lets_nothing_new_in
     tree.edit_index("notes", &signing_key(RELEASE), |_| ());
     host.signal(Signal::HUP);
     host.wait_until_serving("notes", "1.1.0");
+}
+
+#[test]
+fn a_host_that_has_no_descriptors_left_goes_on_and_recovers() {
+    let tree = Tree::new();
+    tree.publish(&feature("1.0.0"));
+    let host = Setup::of(&tree).start();
+    let mut client = host.connect();
+    let pid = Pid::from_raw(i32::try_from(host.process().0).unwrap());
+    let most = getrlimit(Resource::Nofile).maximum;
+    let limit =
+        |current| prlimit(pid, Resource::Nofile, Rlimit { current, maximum: most }).unwrap();
+    let mut failed = 0;
+    // One after the other fails: listing the directory, opening that of the feature, a file, a memory file.
+    for spare in 0..6 {
+        let (before, state) = (host.serving("notes").unwrap(), host.health("notes"));
+        let next = format!("1.{}.0", spare + 1);
+        tree.publish(&feature(&next));
+        limit(Some(host.process().limit_to_open(spare)));
+        host.signal(Signal::HUP);
+        wait_for("the refresh", || {
+            let health = client.request("GET", "/_health", &[]).unwrap().json();
+            (health["refreshError"].is_string() || health["features"][0] != state).then_some(())
+        });
+        let serving = serving_version(&mut client);
+        assert!(
+            serving == before || serving == next,
+            "{serving} with {spare} descriptors to spare"
+        );
+        failed += usize::from(serving == before);
+        let entry = client.request("GET", &feature(&serving).url("entry.js"), &[]).unwrap();
+        assert_eq!((entry.status, &entry.body), (200, &feature(&serving).files["entry.js"]));
+        limit(most);
+        host.signal(Signal::HUP);
+        host.wait_until_serving("notes", &next);
+        wait_for("the refresh to count", || {
+            host.get("/_health").json()["refreshError"].is_null().then_some(())
+        });
+    }
+    assert!(failed >= 3, "it had what it needed in {} of 6 rounds", 6 - failed);
+}
+
+/// The version of the feature that this connection is told of.
+fn serving_version(client: &mut Client) -> String {
+    let health = client.request("GET", "/_health/notes", &[]).unwrap().json();
+    health["servingVersion"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the kernel says of a process.
 
+use std::collections::BTreeSet;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
@@ -16,6 +17,14 @@ impl Process {
     /// Its open descriptors.
     pub(crate) fn descriptors(self) -> usize {
         self.entries("fd").count()
+    }
+
+    /// The limit of descriptors with which it can open so many more.
+    pub(crate) fn limit_to_open(self, more: usize) -> u64 {
+        let numbers =
+            self.entries("fd").filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let in_use: BTreeSet<u64> = numbers.collect();
+        (0..).filter(|number| !in_use.contains(number)).nth(more).expect("numbers do not end")
     }
 
     /// Nanoseconds of CPU that its threads have had.
