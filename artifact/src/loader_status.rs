@@ -93,6 +93,9 @@ pub struct LoaderFeature {
     /// Why it did not succeed.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LoaderError>,
+    /// What is wrong although it serves and nothing failed: `index-stale`.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
+    pub warning: Option<LoaderError>,
     /// When it was last tried.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

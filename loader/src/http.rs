@@ -119,6 +119,12 @@ impl Collector for Scrape {
         });
         let help = "1 where what is registered is in place.";
         page.gauge("feature_in_place", help, None, converged)?;
+        let stale = each().map(|(id, said)| {
+            let is_stale = said.warning.as_ref().is_some_and(|one| one.code == "index-stale");
+            (label("feature", id.as_str()), f64::from(u8::from(is_stale)))
+        });
+        let help = "1 where the time of a CDN's index is over; it goes on serving.";
+        page.gauge("feature_index_stale", help, None, stale)?;
         let attempts =
             each().map(|(id, said)| (label("feature", id.as_str()), said.attempts as f64));
         let help = "Attempts since the last one that succeeded.";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,8 +30,36 @@ pub struct Placer {
     records: Records,
     keys: TrustedKeys,
     retain: Duration,
+    space: fn(&Path) -> io::Result<Space>,
     clock: fn() -> Timestamp,
     limits: Limits,
+}
+
+/// How much of a file system there is, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Space {
+    /// What this user may still write.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
+impl Space {
+    /// That of the file system of `path`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let found = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Self { free: bytes(found.f_bavail), total: bytes(found.f_blocks) })
+    }
+
+    /// Whether there is less than the next version may need. On a small disk that is a tenth, or nothing would ever
+    /// have its time there.
+    fn is_short(self) -> bool {
+        self.free < Limits::default().version_bytes.min(self.total / 10)
+    }
 }
 
 /// What is in the tree of one feature.
@@ -48,7 +76,7 @@ pub struct Present {
 pub struct Outcome {
     /// What is remembered from now on.
     pub record: Record,
-    /// Things that are no error: a version that may not serve now and failed a check, an index that is stale.
+    /// Things that are no error: a version that may not serve now and failed a check.
     pub notes: Vec<Problem>,
 }
 
@@ -59,10 +87,11 @@ impl Placer {
         store: Store,
         keys: TrustedKeys,
         retain: Duration,
+        space: fn(&Path) -> io::Result<Space>,
         clock: fn() -> Timestamp,
     ) -> Self {
         let records = Records::of(&artifacts);
-        Self { artifacts, store, records, keys, retain, clock, limits: Limits::default() }
+        Self { artifacts, store, records, keys, retain, space, clock, limits: Limits::default() }
     }
 
     /// What is remembered.
@@ -122,12 +151,12 @@ impl Placer {
         let context = Context { keys: &self.keys, now, host_version: None, limits: self.limits };
         let VerifiedIndex { index, sha256, .. } = verify::index(&arrived, feature, &context)?;
         let mut record = before.clone();
-        if let Origin::Cdn(_) = registered.registration.origin {
+        let is_remote = matches!(registered.registration.origin, Origin::Cdn(_));
+        if is_remote {
             record.highest_sequence = Some(not_lower(&index, before.highest_sequence)?);
         }
         self.not_taken(feature, &index)?;
-        let (verified, mut notes) = verify_versions(&arrived, &index, &context)?;
-        notes.extend(stale(registered, &index, now));
+        let (verified, notes) = verify_versions(&arrived, &index, &context)?;
         let bytes = arrived.read(RELEASES_FILE, self.limits.json_bytes).map_err(|error| {
             Problem::new(error.code(), format!("{RELEASES_FILE}: {error}"), "try again")
         })?;
@@ -145,6 +174,8 @@ impl Placer {
             index_sha256: sha256.hex(),
             sequence: index.sequence,
             active_version: index.active_version.clone(),
+            // Only what comes from afar can be an old copy (contract §4).
+            expires_at: index.expires_at.filter(|_| is_remote),
             versions: verified.iter().map(|one| one.manifest.version.clone()).collect(),
             at: now,
         });
@@ -171,13 +202,18 @@ impl Placer {
         }
     }
 
-    /// Removes the versions whose time is over since the index does not name them any more.
+    /// Removes the versions whose time is over since the index does not name them any more, and where space is short
+    /// the others of these too, as many as it takes.
     ///
     /// # Errors
     /// A [`Problem`] of the disk.
     pub fn collect(&self, feature: &FeatureId, record: &mut Record) -> Result<(), Problem> {
+        let now = (self.clock)();
+        if !record.left.values().any(|since| self.is_over(since, now) || self.is_short()) {
+            return Ok(());
+        }
         let mut writer = self.store.lock(feature)?;
-        self.collect_from(&mut writer, record, (self.clock)())
+        self.collect_from(&mut writer, record, now)
     }
 
     /// When [`Placer::collect`] has something to do next.
@@ -257,26 +293,44 @@ impl Placer {
         Ok(())
     }
 
+    /// Never one that the index in place names: it is another one than the record says where a loader was killed
+    /// before it replaced it, or where somebody else has published since. Where it cannot be read nothing goes.
     fn collect_from(
         &self,
         writer: &mut FeatureWriter,
         record: &mut Record,
         now: Timestamp,
     ) -> Result<(), Problem> {
-        let is_over =
-            |since: &Timestamp| since.checked_add(self.retain).is_ok_and(|end| end <= now);
-        let over: Vec<Version> = record
-            .left
-            .iter()
-            .filter(|(_, since)| is_over(since))
-            .map(|(v, _)| v.clone())
-            .collect();
-        if over.is_empty() {
-            return Ok(());
+        let Some(dir) = writer.read()? else { return Ok(()) };
+        let context = Context { keys: &self.keys, now, host_version: None, limits: self.limits };
+        let Ok(in_place) = verify::index(&dir, writer.feature(), &context) else { return Ok(()) };
+        let unnamed = record.left.iter().filter(|(one, _)| in_place.index.entry(one).is_none());
+        let mut oldest_first: Vec<(Timestamp, Version)> =
+            unnamed.map(|(version, since)| (*since, version.clone())).collect();
+        oldest_first.sort();
+        for (since, version) in oldest_first {
+            let is_over = self.is_over(&since, now);
+            if !is_over && !self.is_short() {
+                break;
+            }
+            writer.retain_versions(|other| *other != version)?;
+            record.left.remove(&version);
+            self.records.save(writer.feature(), record)?;
+            if !is_over {
+                let feature = writer.feature().as_str();
+                tracing::warn!(feature, %version, "removed before its time: space is short");
+            }
         }
-        writer.retain_versions(|version| !over.contains(version))?;
-        record.left.retain(|version, _| !over.contains(version));
-        self.records.save(writer.feature(), record)
+        Ok(())
+    }
+
+    fn is_over(&self, since: &Timestamp, now: Timestamp) -> bool {
+        since.checked_add(self.retain).is_ok_and(|end| end <= now)
+    }
+
+    /// A file system that does not say how much there is has enough.
+    fn is_short(&self) -> bool {
+        (self.space)(&self.artifacts).is_ok_and(Space::is_short)
     }
 }
 
@@ -293,17 +347,6 @@ fn not_lower(index: &ReleaseIndex, highest: Option<u64>) -> Result<u64, Problem>
             "release again, so that the sequence grows; to go back to an older version use `pilar release rollback`",
         )),
     }
-}
-
-/// A remote index whose time is over keeps serving, and that is said loudly (contract §4).
-fn stale(registered: &Registered, index: &ReleaseIndex, now: Timestamp) -> Option<Problem> {
-    let is_remote = matches!(registered.registration.origin, Origin::Cdn(_));
-    let end = index.expires_at.filter(|end| is_remote && *end < now)?;
-    Some(Problem::new(
-        "index-stale",
-        format!("{RELEASES_FILE}: it was to be replaced by {end}; it goes on serving"),
-        "publish a new index, and see whether the CDN serves an old copy",
-    ))
 }
 
 /// Every version that passes the checks. The one that is to serve must; another one that does not is left out and

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use pilar_artifact::json::parse_object;
-use pilar_artifact::{FeatureId, Limits, Sha256Digest};
+use pilar_artifact::{FeatureId, Limits, RELEASES_FILE, Sha256Digest};
 use pilar_settings::keys;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,9 @@ pub struct Placement {
     pub sequence: u64,
     /// The active version of that index.
     pub active_version: Version,
+    /// By when the index of a CDN is to be replaced, where it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
     /// The versions that passed verification.
     pub versions: Vec<Version>,
     /// When it came.
@@ -77,6 +80,16 @@ impl Placement {
     /// Whether `index` is the one that it speaks of.
     pub fn is_of(&self, index: Option<Sha256Digest>) -> bool {
         index.is_some_and(|index| index.hex() == self.index_sha256)
+    }
+
+    /// A remote index whose time is over keeps serving, and that is said loudly (contract §4).
+    pub fn stale(&self, now: Timestamp) -> Option<Problem> {
+        let end = self.expires_at.filter(|end| *end < now)?;
+        Some(Problem::new(
+            "index-stale",
+            format!("{RELEASES_FILE}: it was to be replaced by {end}; it goes on serving"),
+            "publish a new index, and see whether the CDN serves an old copy",
+        ))
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::config::{Config, Network};
 use crate::http;
 use crate::machine::Machine;
-use crate::place::Placer;
+use crate::place::{Placer, Space};
 use crate::problem::Problem;
 use crate::reconcile::Reconciler;
 use crate::registration::{Origin, Registration};
@@ -181,7 +181,8 @@ impl Work {
         let transports = transports(&config.network, config.limits, machine)?;
         let store = Store::open_or_create(artifacts)?;
         let claim = store.claim()?;
-        let placer = Placer::new(artifacts.to_owned(), store, keys, config.retain, machine.clock);
+        let placer =
+            Placer::new(artifacts.to_owned(), store, keys, config.retain, Space::of, machine.clock);
         let mut remembered = placer.records().load()?;
         if kind == "command" {
             // One feature is brought; the others in the tree are nobody's business here.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use common::tree::{Tree, Version};
 use common::{Home, Loader, copy_all, leftovers};
+use pilar_loader::place::Space;
 use pilar_loader::registration::{Registration, RegistrationError};
 use pilar_loader::source::Object;
 
@@ -263,6 +264,68 @@ async fn a_version_that_left_the_index_goes_after_its_time_and_not_before() {
     loader.in_place(&second).await;
     loader.wait("the old version to go", || (!there(&loader)).then_some(())).await;
     assert!(loader.index("notes").is_some());
+}
+
+#[tokio::test]
+async fn where_space_is_short_the_oldest_that_no_index_names_goes_before_its_time_and_no_other() {
+    let tree = Tree::keeping(pilar_artifact::operations::Window { keep: 0 });
+    let loader = Home::new().start();
+    let mut last = None;
+    for version in ["1.0.0", "1.1.0", "1.2.0"] {
+        tree.publish(&Version::domain("notes", version, "/notes"));
+        let image = loader.image(&tree, "notes");
+        loader.register([image.clone()]);
+        loader.in_place(&image).await;
+        last = Some(image);
+    }
+    let last = last.unwrap();
+    let versions = |home: &Home| common::program::names(&home.artifacts().join("notes"));
+    assert_eq!(versions(&loader.home), ["1.0.0", "1.1.0", "1.2.0", "releases.json"]);
+    let mut home = loader.stop().await;
+    // Enough, once the oldest is gone.
+    home.space = |artifacts| {
+        let is_there = artifacts.join("notes/1.0.0").exists();
+        Ok(Space { free: if is_there { 9 } else { 10 }, total: 100 })
+    };
+    let loader = home.start();
+    loader.register([last.clone()]);
+    loader.in_place(&last).await;
+    let mut home = loader.stop().await;
+    assert_eq!(versions(&home), ["1.1.0", "1.2.0", "releases.json"]);
+    // Never enough.
+    home.space = |_| Ok(Space { free: 0, total: 1 << 40 });
+    let loader = home.start();
+    loader.register([last.clone()]);
+    loader.in_place(&last).await;
+    assert_eq!(versions(&loader.home), ["1.2.0", "releases.json"]);
+    assert!(loader.index("notes").is_some());
+}
+
+#[tokio::test]
+async fn a_version_that_the_index_in_place_names_stays_whatever_the_record_says() {
+    let tree = Tree::keeping(pilar_artifact::operations::Window { keep: 0 });
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    let loader = Home::new().start();
+    let first = loader.image(&tree, "notes");
+    loader.register([first.clone()]);
+    loader.in_place(&first).await;
+    let index = loader.home.artifacts().join("notes/releases.json");
+    let before = std::fs::read(&index).unwrap();
+    tree.publish(&Version::domain("notes", "1.1.0", "/notes"));
+    let second = loader.image(&tree, "notes");
+    loader.register([second.clone()]);
+    loader.in_place(&second).await;
+    let mut home = loader.stop().await;
+    // As a kill between the record and the index leaves it.
+    std::fs::write(&index, before).unwrap();
+    home.retain = Duration::ZERO;
+    let id = "notes".parse().unwrap();
+    let placer = home.placer(pilar_store::Store::open(&home.artifacts()).unwrap());
+    let mut record = placer.records().load().unwrap().remove(&id).unwrap();
+    assert_eq!(record.left.len(), 1);
+    placer.collect(&id, &mut record).unwrap();
+    let index = common::verified(&home.artifacts(), "notes").unwrap();
+    assert_eq!(index.active_version.to_string(), "1.0.0");
 }
 
 #[tokio::test]

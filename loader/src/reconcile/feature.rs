@@ -22,6 +22,9 @@ use crate::transport::{FetchError, Fetched, Trust, Wanted};
 /// The longest sleep: the clock of the machine may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
+/// How often the space is looked at where something could go that nobody names.
+const SPACE_LOOK: Duration = Duration::from_secs(60);
+
 /// What is to become of a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Want {
@@ -107,13 +110,12 @@ impl<F: Fetch> Feature<F> {
                 Ok(self.next_look(registered))
             }
             Want::Keep { place } => {
-                let placed = self.record.placed.clone();
                 self.shared.board.update(&self.id, |said| {
                     said.registered_in = Some(place.clone());
-                    say_placed(said, placed);
+                    self.say_placed(said);
                 });
                 self.collect().await?;
-                Ok(None)
+                Ok(self.next_collection())
             }
             Want::Gone => {
                 self.take_out().await?;
@@ -126,6 +128,8 @@ impl<F: Fetch> Feature<F> {
     async fn converge(&mut self, registered: &Registered) -> Result<(), Ended> {
         let start = Instant::now();
         self.say_begun(registered);
+        // Before anything is fetched, which may need the space.
+        self.collect().await?;
         let origin = &registered.registration.origin;
         let id = self.id.clone();
         let present = self.blocking(move |placer| placer.present(&id)).await?;
@@ -140,7 +144,6 @@ impl<F: Fetch> Feature<F> {
             fetched = self.fetch_and_place(registered, present, validator).await?;
         }
         self.remember_place(registered).await?;
-        self.collect().await?;
         self.say_done(registered, fetched, start.elapsed());
         Ok(())
     }
@@ -224,10 +227,9 @@ impl<F: Fetch> Feature<F> {
         Ok(())
     }
 
-    /// Removes what the index has not named for long enough.
+    /// Removes what the index has not named for long enough, or what there is no space for.
     async fn collect(&mut self) -> Result<(), Ended> {
-        let now = (self.shared.machine.clock)();
-        if self.shared.placer.next_collection(&self.record).is_some_and(|at| at <= now) {
+        if !self.record.left.is_empty() {
             let (id, mut record) = (self.id.clone(), self.record.clone());
             self.record = self
                 .blocking(move |placer| placer.collect(&id, &mut record).map(|()| record))
@@ -240,12 +242,16 @@ impl<F: Fetch> Feature<F> {
         let chance = (self.shared.machine.chance)();
         let poll = matches!(registered.registration.origin, Origin::Cdn(_))
             .then(|| self.shared.pace.poll.mul_f64(1.0 - chance / 10.0));
-        let collection = self.shared.placer.next_collection(&self.record).map(|at| {
-            let wait = at.duration_since((self.shared.machine.clock)());
-            // Over by then, and not just about to be.
-            Duration::try_from(wait).unwrap_or_default() + Duration::from_secs(1)
-        });
-        poll.into_iter().chain(collection).min()
+        poll.into_iter().chain(self.next_collection()).min()
+    }
+
+    /// When there may be something to remove.
+    fn next_collection(&self) -> Option<Duration> {
+        let at = self.shared.placer.next_collection(&self.record)?;
+        let wait = at.duration_since((self.shared.machine.clock)());
+        // Over by then, and not just about to be.
+        let wait = Duration::try_from(wait).unwrap_or_default() + Duration::from_secs(1);
+        Some(wait.min(SPACE_LOOK))
     }
 
     /// Work that waits for the disk or hashes, on a thread of its own; it goes on to its end even where this task
@@ -272,7 +278,6 @@ impl<F: Fetch> Feature<F> {
 
     fn say_begun(&self, registered: &Registered) {
         let now = (self.shared.machine.clock)();
-        let placed = self.record.placed.clone();
         self.shared.board.update(&self.id, |said| {
             let origin = &registered.registration.origin;
             said.desired = Some(origin.identity());
@@ -284,15 +289,14 @@ impl<F: Fetch> Feature<F> {
             said.attempts += 1;
             said.last_attempt_at = Some(now);
             said.next_attempt_at = None;
-            say_placed(said, placed);
+            self.say_placed(said);
         });
     }
 
     fn say_done(&self, registered: &Registered, fetched: Option<Fetched>, took: Duration) {
         let now = (self.shared.machine.clock)();
-        let placed = self.record.placed.clone();
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        if let (Some(fetched), Some(placed)) = (&fetched, &placed) {
+        if let (Some(fetched), Some(placed)) = (&fetched, &self.record.placed) {
             self.shared.board.count(|counts| counts.placed += 1);
             tracing::info!(
                 feature = self.id.as_str(),
@@ -312,7 +316,7 @@ impl<F: Fetch> Feature<F> {
             if let Some(fetched) = fetched {
                 said.transferred_bytes = Some(fetched.transferred);
             }
-            say_placed(said, placed);
+            self.say_placed(said);
         });
     }
 
@@ -331,14 +335,22 @@ impl<F: Fetch> Feature<F> {
         });
         pause
     }
-}
 
-fn say_placed(said: &mut LoaderFeature, placed: Option<crate::record::Placement>) {
-    let Some(placed) = placed else { return };
-    said.actual = Some(placed.origin);
-    said.index_sha256 = Some(placed.index_sha256);
-    said.sequence = Some(placed.sequence);
-    said.active_version = Some(placed.active_version);
+    /// Says what is in place, and whether something is wrong with it.
+    fn say_placed(&self, said: &mut LoaderFeature) {
+        let Some(placed) = &self.record.placed else { return };
+        said.actual = Some(placed.origin.clone());
+        said.index_sha256 = Some(placed.index_sha256.clone());
+        said.sequence = Some(placed.sequence);
+        said.active_version = Some(placed.active_version.clone());
+        let warning = placed.stale((self.shared.machine.clock)());
+        if let Some(Problem { code, message, remedy }) =
+            warning.as_ref().filter(|_| said.warning.is_none())
+        {
+            tracing::warn!(code, remedy, feature = self.id.as_str(), "{message}");
+        }
+        said.warning = warning.as_ref().map(status::error);
+    }
 }
 
 fn failed(error: FetchError) -> Ended {

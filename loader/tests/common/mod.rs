@@ -31,7 +31,7 @@ use pilar_artifact::loader_status::{LoaderError, LoaderFeature};
 use pilar_artifact::verify::{self, Context, DropFiles};
 use pilar_artifact::{FeatureId, Limits, Rejection, ReleaseIndex, Sha256Digest, TrustedKeys};
 use pilar_loader::machine::{Backoff, Machine};
-use pilar_loader::place::Placer;
+use pilar_loader::place::{Placer, Space};
 use pilar_loader::reconcile::{Fetch, Pace, Reconciler};
 use pilar_loader::registration::{Origin, Registration};
 use pilar_loader::source::{self, Desired, Object, Reporter};
@@ -121,11 +121,23 @@ pub(crate) struct Loader {
 pub(crate) struct Home {
     root: TempDir,
     pub(crate) retain: Duration,
+    pub(crate) space: fn(&Path) -> std::io::Result<Space>,
+    pub(crate) clock: fn() -> Timestamp,
 }
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), retain: Duration::from_secs(86_400) }
+        Self {
+            root: tempfile::tempdir().unwrap(),
+            retain: Duration::from_secs(86_400),
+            space: |_| Ok(Space { free: 1 << 40, total: 1 << 40 }),
+            clock: now,
+        }
+    }
+
+    /// What places into it.
+    pub(crate) fn placer(&self, store: Store) -> Placer {
+        Placer::new(self.artifacts(), store, keys(), self.retain, self.space, self.clock)
     }
 
     pub(crate) fn artifacts(&self) -> PathBuf {
@@ -136,10 +148,10 @@ impl Home {
     pub(crate) fn start(self) -> Loader {
         let store = Store::open_or_create(&self.artifacts()).unwrap();
         let claim = store.claim().unwrap();
-        let placer = Placer::new(self.artifacts(), store, keys(), self.retain, now);
+        let placer = self.placer(store);
         let remembered = placer.records().load().unwrap();
         let (reporter, feed) = source::channel();
-        let board = Arc::new(Board::new("command", feed.clone(), now));
+        let board = Arc::new(Board::new("command", feed.clone(), self.clock));
         let transport = Copying::default();
         let pace = Pace {
             backoff: Backoff {
@@ -149,7 +161,7 @@ impl Home {
             poll: Duration::from_millis(20),
             working: 2,
         };
-        let machine = Machine { clock: now, chance: || 0.5 };
+        let machine = Machine { clock: self.clock, chance: || 0.5 };
         let reconciler = Reconciler::new(
             transport.clone(),
             Arc::new(placer),

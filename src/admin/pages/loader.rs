@@ -95,7 +95,7 @@ fn features(view: &View<'_>, status: &LoaderStatus) -> Markup {
                     @if let Some(at) = feature.last_attempt_at { (words::moment(at, view.now)) } @else { (none()) }
                     @if feature.attempts > 1 { ", " (words::number(feature.attempts)) " times" }
                 },
-                feature.last_error.as_ref().map_or_else(none, why),
+                feature.last_error.as_ref().or(feature.warning.as_ref()).map_or_else(none, why),
             ]
         })
         .collect();
