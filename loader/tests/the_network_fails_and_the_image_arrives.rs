@@ -160,19 +160,3 @@ async fn a_registry_that_lies_is_found_out() {
     registry.spoil(named, &layer.bytes);
     place.fetch(&origin).await.whole();
 }
-
-#[tokio::test]
-async fn many_pulls_wait_for_their_turn() {
-    let (registry, digest) = pushed().await;
-    let place = std::sync::Arc::new(Place::plain(&[&registry.address]));
-    let origin = origin(&registry.address, REPOSITORY, digest);
-    let pulls: Vec<_> = (0..20)
-        .map(|_| {
-            let (place, origin) = (std::sync::Arc::clone(&place), origin.clone());
-            tokio::spawn(async move { place.fetch(&origin).await.whole().transferred })
-        })
-        .collect();
-    for pull in pulls {
-        assert!(pull.await.unwrap() > 300_000);
-    }
-}

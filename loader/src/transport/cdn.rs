@@ -19,7 +19,7 @@ use semver::Version;
 
 use super::download::{Access, channel};
 use super::file::{self, Written};
-use super::http::{Get, Http, Redirects, Tally, shown};
+use super::http::{Get, Redirects, shown};
 use super::{FetchError, Fetched, Trust, Wanted};
 
 /// One file that a manifest names.
@@ -31,18 +31,17 @@ struct Named {
 
 /// Brings what is missing of the feature below `base`.
 pub(super) async fn fetch(
-    http: &Http,
+    access: Access<'_>,
     wanted: &Wanted<'_>,
     base: &Url,
-    tally: &Tally,
 ) -> Result<Fetched, FetchError> {
-    let cdn = Cdn { access: Access { http, session: None, tally }, base, wanted };
+    let cdn = Cdn { access, base, wanted };
     let validator = cdn.releases().await?;
     let counted = |changed, validator| Fetched {
         changed,
         validator,
-        transferred: tally.transferred.load(Ordering::Relaxed),
-        retries: tally.retries.load(Ordering::Relaxed),
+        transferred: access.tally.transferred.load(Ordering::Relaxed),
+        retries: access.tally.retries.load(Ordering::Relaxed),
     };
     match validator {
         Releases::Known => Ok(counted(false, wanted.validator.map(ToOwned::to_owned))),
@@ -55,13 +54,8 @@ pub(super) async fn fetch(
 }
 
 /// The feature that the index below `base` says it is of.
-pub(super) async fn feature(
-    http: &Http,
-    base: &Url,
-    tally: &Tally,
-) -> Result<FeatureId, FetchError> {
-    let access = Access { http, session: None, tally };
-    let limits = &http.limits.artifact;
+pub(super) async fn feature(access: Access<'_>, base: &Url) -> Result<FeatureId, FetchError> {
+    let limits = &access.http.limits.artifact;
     let url = below(base, RELEASES_FILE)?;
     let get = Get::new(url.clone(), Redirects::SameOrigin);
     let (_, _, bytes) = access.document(&get, limits.json_bytes).await?;

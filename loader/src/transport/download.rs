@@ -8,9 +8,10 @@ use reqwest::{Response, StatusCode};
 use tokio::sync::mpsc;
 
 use super::FetchError;
-use super::http::{Get, Http, Tally, protocol, successful};
+use super::http::{Get, Http, Pace, SLOWEST, Tally, protocol, successful};
 use super::oci::Session;
 use super::patience::Patience;
+use super::turns::Turn;
 
 /// How many pieces wait for the thread that takes them. A piece is what came at once, at most some 100 KiB.
 const PIECES: usize = 4;
@@ -21,9 +22,20 @@ pub(super) struct Access<'a> {
     pub(super) http: &'a Http,
     pub(super) session: Option<&'a Session>,
     pub(super) tally: &'a Tally,
+    turn: &'a Turn<'a>,
 }
 
-impl Access<'_> {
+impl<'a> Access<'a> {
+    /// The way to whoever lets in everybody.
+    pub(super) fn new(http: &'a Http, tally: &'a Tally, turn: &'a Turn<'a>) -> Self {
+        Self { http, session: None, tally, turn }
+    }
+
+    /// The same, with what lets in.
+    pub(super) fn with(self, session: &'a Session) -> Self {
+        Self { session: Some(session), ..self }
+    }
+
     /// Reads a document, trying again where that may help.
     pub(super) async fn document(
         &self,
@@ -34,7 +46,8 @@ impl Access<'_> {
         loop {
             match self.document_once(get, limit).await {
                 Ok(read) => return Ok(read),
-                Err(error) => patience.wait(error).await?,
+                // Nothing is held meanwhile, so others may go on.
+                Err(error) => self.turn.during(patience.wait(error)).await?,
             }
         }
     }
@@ -54,9 +67,11 @@ impl Access<'_> {
             match self.stretch(&Get { from: at, ..get.clone() }, &mut at, size, &sink).await {
                 Ok(()) => return Ok(()),
                 Err(error) => {
-                    if at > before {
+                    let is_slow = matches!(error, FetchError::Stalled { .. });
+                    if at - before >= if is_slow { SLOWEST } else { 1 } {
                         patience.progressed();
                     }
+                    // The turn is kept: a thread is in the middle of what came, and holds memory for it.
                     patience.wait(error).await?;
                 }
             }
@@ -90,7 +105,8 @@ impl Access<'_> {
         }
         let mut response = successful(response)?;
         let mut skip = bytes_to_skip(&response, get.from)?;
-        while let Some(mut bytes) = self.http.chunk(&mut response).await? {
+        let mut pace = Pace::default();
+        while let Some(mut bytes) = self.http.chunk(&mut response, &mut pace).await? {
             self.tally.came(bytes.len());
             let known = skip.min(bytes.len() as u64);
             skip -= known;

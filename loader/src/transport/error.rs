@@ -23,11 +23,13 @@ pub enum FetchError {
         /// What the network said.
         cause: String,
     },
-    /// Nothing came for too long.
-    #[error("{url}: nothing came for {} s", .after.as_secs())]
+    /// Nothing or hardly anything came for too long.
+    #[error("{url}: {came} bytes came in {} s", .after.as_secs())]
     Stalled {
         /// The address.
         url: String,
+        /// The bytes that came nevertheless.
+        came: u64,
         /// How long.
         after: Duration,
     },

@@ -12,11 +12,16 @@ use reqwest::header::{
     RETRY_AFTER,
 };
 use reqwest::{Certificate, Client, NoProxy, Proxy, Response, StatusCode, Url, redirect};
+use tokio::time::Instant;
 
 use super::{FetchError, Jitter, Limits, Options};
 
 /// How many redirects are followed for one request.
 const REDIRECTS: usize = 5;
+
+/// The fewest bytes that have to come within [`Limits::idle`], 1 KiB a second: who sends fewer would hold a turn for
+/// as long as a whole fetch may take.
+pub(super) const SLOWEST: u64 = 30 << 10;
 
 /// What sends requests.
 #[derive(Debug, Clone)]
@@ -39,6 +44,13 @@ impl Tally {
     pub(super) fn came(&self, bytes: usize) {
         self.transferred.fetch_add(bytes as u64, Ordering::Relaxed);
     }
+}
+
+/// How fast a body comes: the time that was waited for it and the bytes that came, since both were last looked at.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    waited: Duration,
+    came: u64,
 }
 
 /// One GET.
@@ -186,8 +198,8 @@ impl Http {
         tally: &Tally,
     ) -> Result<Vec<u8>, FetchError> {
         let url = response.url().clone();
-        let mut body = Vec::new();
-        while let Some(bytes) = self.chunk(response).await? {
+        let (mut body, mut pace) = (Vec::new(), Pace::default());
+        while let Some(bytes) = self.chunk(response, &mut pace).await? {
             tally.came(bytes.len());
             if body.len().saturating_add(bytes.len()) as u64 > limit {
                 return Err(FetchError::TooLarge { url: shown(&url), limit });
@@ -197,10 +209,27 @@ impl Http {
         Ok(body)
     }
 
-    /// The next piece of a body.
-    pub(super) async fn chunk(&self, response: &mut Response) -> Result<Option<Bytes>, FetchError> {
-        let read = response.chunk().await;
-        read.map_err(|error| self.failed(response.url(), error))
+    /// The next piece of a body. A server that sends less than [`SLOWEST`] is given up
+    /// like one that is silent.
+    pub(super) async fn chunk(
+        &self,
+        response: &mut Response,
+        pace: &mut Pace,
+    ) -> Result<Option<Bytes>, FetchError> {
+        let start = Instant::now();
+        let read = response.chunk().await.map_err(|error| self.failed(response.url(), error))?;
+        let Some(bytes) = read else { return Ok(None) };
+        // What the disk takes is not the server's.
+        pace.waited += start.elapsed();
+        pace.came += bytes.len() as u64;
+        if pace.waited >= self.limits.idle {
+            let Pace { came, .. } = std::mem::take(pace);
+            if came < SLOWEST {
+                let url = shown(response.url());
+                return Err(FetchError::Stalled { url, came, after: self.limits.idle });
+            }
+        }
+        Ok(Some(bytes))
     }
 
     fn check_scheme(&self, url: &Url) -> Result<(), FetchError> {
@@ -215,7 +244,7 @@ impl Http {
 
     fn failed(&self, url: &Url, error: reqwest::Error) -> FetchError {
         if error.is_timeout() && !error.is_connect() {
-            return FetchError::Stalled { url: shown(url), after: self.limits.idle };
+            return FetchError::Stalled { url: shown(url), came: 0, after: self.limits.idle };
         }
         FetchError::Unreachable { url: shown(url), cause: cause(&error) }
     }
@@ -271,7 +300,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(then.duration_since(now)).unwrap_or_default())
 }
 
-fn authority(url: &Url) -> String {
+/// Host and port as configurations name them.
+pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

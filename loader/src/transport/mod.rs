@@ -12,6 +12,7 @@ mod http;
 mod oci;
 mod options;
 mod patience;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +21,11 @@ use jiff::Timestamp;
 use pilar_artifact::{FeatureId, Sha256Digest, TrustedKeys};
 use pilar_store::Incoming;
 use semver::Version;
-use tokio::sync::Semaphore;
 
 use crate::registration::{Origin, Registration};
+use download::Access;
 use http::{Http, Tally};
+use turns::{Turn, Turns};
 
 pub use credentials::Unusable;
 pub use error::FetchError;
@@ -79,7 +81,7 @@ pub type Jitter = fn() -> f64;
 pub struct Transports {
     http: Http,
     options: Options,
-    turns: Semaphore,
+    turns: Turns,
 }
 
 impl Transports {
@@ -89,7 +91,7 @@ impl Transports {
     /// [`FetchError::Option`] where one of them cannot be used.
     pub fn new(options: Options, limits: Limits, jitter: Jitter) -> Result<Self, FetchError> {
         let http = Http::new(&options, limits, jitter)?;
-        Ok(Self { http, options, turns: Semaphore::new(limits.parallel_pulls.max(1)) })
+        Ok(Self { http, options, turns: Turns::new(limits.parallel_pulls) })
     }
 
     /// Brings what is wanted. It may be dropped at any time. Requests are tried again by themselves a few times;
@@ -100,12 +102,13 @@ impl Transports {
     /// [`FetchError`]; what is in the staging directory then is of no use.
     pub async fn fetch(&self, wanted: &Wanted<'_>) -> Result<Fetched, FetchError> {
         let tally = Tally::default();
-        self.in_turn(async {
-            match &wanted.registration.origin {
-                Origin::Image(image) => {
-                    oci::fetch(&self.http, &self.options, wanted, image, &tally).await
-                }
-                Origin::Cdn(base) => cdn::fetch(&self.http, wanted, base, &tally).await,
+        let origin = &wanted.registration.origin;
+        let turn = self.turn(origin).await?;
+        let access = Access::new(&self.http, &tally, &turn);
+        self.in_time(async {
+            match origin {
+                Origin::Image(image) => oci::fetch(access, &self.options, wanted, image).await,
+                Origin::Cdn(base) => cdn::fetch(access, wanted, base).await,
             }
         })
         .await
@@ -118,22 +121,29 @@ impl Transports {
     /// [`FetchError`]
     pub async fn feature(&self, origin: &Origin) -> Result<FeatureId, FetchError> {
         let tally = Tally::default();
-        self.in_turn(async {
+        let turn = self.turn(origin).await?;
+        let access = Access::new(&self.http, &tally, &turn);
+        self.in_time(async {
             match origin {
-                Origin::Image(image) => {
-                    oci::feature(&self.http, &self.options, image, &tally).await
-                }
-                Origin::Cdn(base) => cdn::feature(&self.http, base, &tally).await,
+                Origin::Image(image) => oci::feature(access, &self.options, image).await,
+                Origin::Cdn(base) => cdn::feature(access, base).await,
             }
         })
         .await
     }
 
-    async fn in_turn<T>(
+    /// Waits for a turn with the host of `origin`.
+    async fn turn(&self, origin: &Origin) -> Result<Turn<'_>, FetchError> {
+        match origin {
+            Origin::Image(image) => self.turns.turn(&image.registry).await,
+            Origin::Cdn(base) => self.turns.turn(&http::authority(base)).await,
+        }
+    }
+
+    async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, FetchError>>,
     ) -> Result<T, FetchError> {
-        let _turn = self.turns.acquire().await.map_err(|_| FetchError::Lost)?;
         let after = self.http.limits.whole;
         // On the heap: the caller may hold many of these.
         let whole = tokio::time::timeout(after, Box::pin(work)).await;

@@ -70,7 +70,7 @@ pub struct Limits {
     pub layers: usize,
     /// Bounds of the signed contract: single files, signed documents.
     pub artifact: pilar_artifact::Limits,
-    /// Features that are fetched at the same time.
+    /// Features that are fetched at the same time; from one host, one fewer.
     pub parallel_pulls: usize,
     /// Files of one feature that are fetched from a CDN at the same time.
     pub parallel_files: usize,
@@ -87,9 +87,9 @@ pub struct Limits {
     pub connect: Duration,
     /// How long a credential helper may take; then it is killed.
     pub helper: Duration,
-    /// How long no byte may come.
+    /// How long no byte may come, and hardly any.
     pub idle: Duration,
-    /// How long one fetch may take, without the time it waits for its turn.
+    /// How long one fetch may take, without the time it waits for its first turn.
     pub whole: Duration,
 }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pilar_artifact::Sha256Digest;
 use pilar_loader::registration::{Origin, Registration};
@@ -22,6 +23,9 @@ struct Shared {
     root: PathBuf,
     asked: Mutex<Vec<Asked>>,
     is_stuck: AtomicBool,
+    /// Requests that are being answered, and the most that ever were.
+    busy: AtomicUsize,
+    busiest: AtomicUsize,
 }
 
 /// A request: its path, and whether the answer was that nothing has changed.
@@ -35,6 +39,8 @@ impl Server {
             root: root.to_owned(),
             asked: Mutex::default(),
             is_stuck: AtomicBool::new(false),
+            busy: AtomicUsize::new(0),
+            busiest: AtomicUsize::new(0),
         });
         let serving = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -66,6 +72,11 @@ impl Server {
         self.shared.is_stuck.store(true, Ordering::SeqCst);
     }
 
+    /// The most requests that were answered at the same time. Each takes some milliseconds, so that they meet.
+    pub(crate) fn busiest(&self) -> usize {
+        self.shared.busiest.load(Ordering::SeqCst)
+    }
+
     /// What was asked for since the last time.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         std::mem::take(&mut self.shared.asked.lock().unwrap())
@@ -85,6 +96,10 @@ impl Shared {
                     line.strip_prefix("range: bytes=").and_then(|range| range.strip_suffix('-'));
                 from = range.and_then(|from| from.parse::<usize>().ok()).or(from);
             }
+            let busy = self.busy.fetch_add(1, Ordering::SeqCst) + 1;
+            self.busiest.fetch_max(busy, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(5));
+            self.busy.fetch_sub(1, Ordering::SeqCst);
             let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
             let body = fs::read(self.root.join(path));
             let tag = body.as_ref().map(|body| format!("\"{}\"", Sha256Digest::of(body))).ok();

@@ -11,7 +11,7 @@ use reqwest::Url;
 
 use super::credentials::{Repository, candidates};
 use super::download::{Access, Feed, channel};
-use super::http::{Get, Http, Redirects, Tally, shown};
+use super::http::{Get, Http, Redirects, shown};
 use super::{FetchError, Fetched, Options, Wanted};
 use crate::registration::ImageRef;
 use crate::unpack::{self, Layer, Refusal, Unpacker};
@@ -21,38 +21,36 @@ pub(super) use session::Session;
 
 /// Brings the layers of `image`.
 pub(super) async fn fetch(
-    http: &Http,
+    access: Access<'_>,
     options: &Options,
     wanted: &Wanted<'_>,
     image: &ImageRef,
-    tally: &Tally,
 ) -> Result<Fetched, FetchError> {
-    let session = session(http, options, image).await?;
-    let pull = Pull { access: Access { http, session: Some(&session), tally }, session: &session };
+    let session = session(access.http, options, image).await?;
+    let pull = Pull { access: access.with(&session), session: &session };
     let layers = pull.layers(image.digest).await?;
     let feature = &wanted.registration.feature;
-    let unpacker = Unpacker::new(feature, http.limits, Arc::clone(wanted.into));
+    let unpacker = Unpacker::new(feature, access.http.limits, Arc::clone(wanted.into));
     pull.unpack(unpacker, layers, wanted).await?;
     Ok(Fetched {
         changed: true,
         validator: None,
-        transferred: tally.transferred.load(Ordering::Relaxed),
-        retries: tally.retries.load(Ordering::Relaxed),
+        transferred: access.tally.transferred.load(Ordering::Relaxed),
+        retries: access.tally.retries.load(Ordering::Relaxed),
     })
 }
 
 /// The feature that `image` says it holds.
 pub(super) async fn feature(
-    http: &Http,
+    access: Access<'_>,
     options: &Options,
     image: &ImageRef,
-    tally: &Tally,
 ) -> Result<FeatureId, FetchError> {
-    let session = session(http, options, image).await?;
-    let pull = Pull { access: Access { http, session: Some(&session), tally }, session: &session };
+    let session = session(access.http, options, image).await?;
+    let pull = Pull { access: access.with(&session), session: &session };
     for Described { layer, .. } in pull.layers(image.digest).await? {
         let digest = layer.digest;
-        let limits = http.limits;
+        let limits = access.http.limits;
         let found = pull.take(layer, move |feed, layer| unpack::feature_of(feed, layer, limits));
         if let Some(feature) = found.await?.map_err(refused(digest))? {
             return Ok(feature);
