@@ -22,7 +22,15 @@ pub const LOADER_STATUS_FILE: &str = ".loader/status.json";
 /// So many features and refused registrations are read.
 const MOST_ENTRIES: usize = 1000;
 
-/// Longer texts are cut when they are read. No value of a registration is longer.
+/// Readers look at so many bytes.
+const MOST_BYTES: usize = 1 << 20;
+
+/// So many of them are for features; where the loader gets its registrations from and how many are left out takes the
+/// last, and refused registrations have the rest.
+const MOST_FEATURE_BYTES: usize = MOST_BYTES / 4 * 3;
+const MOST_HEAD_BYTES: usize = 64 << 10;
+
+/// Longer texts are cut, when they are written as when they are read. No value of a registration is longer.
 const MOST_CHARACTERS: usize = 2048;
 
 /// Everything that the loader says.
@@ -42,6 +50,10 @@ pub struct LoaderStatus {
     /// Registrations that are not acceptable. What was taken from such a place before stays.
     #[serde(default, deserialize_with = "refused", skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRegistration>,
+    /// For how many features and refused registrations there was no room: the file has up to 1000 of each, and 1 MiB.
+    /// What is in place is left out first.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_zero")]
+    pub left_out: u64,
 }
 
 /// Where registrations come from.
@@ -157,10 +169,35 @@ pub struct LoaderError {
 }
 
 impl LoaderStatus {
-    /// The bytes of the file.
+    /// The bytes of the file, as many as readers take.
     pub fn to_bytes(&self) -> Vec<u8> {
+        let mut listed: Vec<_> = self.features.iter().collect();
+        listed.sort_by_key(|(_, feature)| feature.has_converged());
+        let mut room = Room(MOST_FEATURE_BYTES);
+        let written = listed.into_iter().take(MOST_ENTRIES).map_while(|(id, feature)| {
+            let fields = room.written(feature)?;
+            Some((id.to_string(), fields))
+        });
+        let features: Map<String, Value> = written.collect();
+        let mut room = Room(MOST_BYTES - MOST_FEATURE_BYTES - MOST_HEAD_BYTES);
+        let first = self.refused.iter().take(MOST_ENTRIES);
+        let refused: Vec<Value> = first.map_while(|one| room.written(one)).collect();
+        let all = self.features.len() + self.refused.len();
+        let left_out = all - features.len() - refused.len();
+        let mut document = to_value(&Self {
+            updated_at: self.updated_at,
+            source: self.source.clone(),
+            left_out: self.left_out + left_out as u64,
+            ..Self::default()
+        });
+        if let Value::Object(document) = &mut document {
+            document.insert("features".to_owned(), features.into());
+            if !refused.is_empty() {
+                document.insert("refused".to_owned(), refused.into());
+            }
+        }
         // Maps with text as keys, text and numbers: nothing in it can fail to be written.
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
         bytes.push(b'\n');
         bytes
     }
@@ -200,6 +237,31 @@ impl LoaderFeature {
     pub fn has_converged(&self) -> bool {
         (self.desired == self.actual || self.is_kept()) && self.last_error.is_none()
     }
+}
+
+/// So many bytes of the file.
+struct Room(usize);
+
+impl Room {
+    /// A feature or a refused registration; none where there is no room for it.
+    fn written(&mut self, entry: &impl Serialize) -> Option<Value> {
+        let value = to_value(entry);
+        // With the id of a feature, and what stands between two.
+        let bytes = value.to_string().len() + 128;
+        self.0 = self.0.checked_sub(bytes)?;
+        Some(value)
+    }
+}
+
+/// As the file has it.
+fn to_value(part: &impl Serialize) -> Value {
+    let mut value = serde_json::to_value(part).unwrap_or_default();
+    shorten(&mut value);
+    value
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What has another type than it should counts as missing.
@@ -308,8 +370,55 @@ mod tests {
                 feature_id: Some("notes".parse().unwrap()),
                 error,
             }],
+            left_out: 0,
         };
         assert_eq!(LoaderStatus::from_bytes(&status.to_bytes()), Ok(status));
+    }
+
+    #[test]
+    fn no_file_is_written_that_readers_refuse_and_what_fails_is_in_it() {
+        let long = "\u{10348}".repeat(2000);
+        let error = LoaderError { code: long.clone(), message: long.clone(), remedy: long.clone() };
+        let place = |number: usize| format!("{number}/{long}");
+        let refused = |number| RefusedRegistration {
+            place: place(number),
+            feature_id: None,
+            error: error.clone(),
+        };
+        let feature = |number| LoaderFeature {
+            desired: Some(place(number)),
+            actual: Some(place(number)),
+            registered_in: Some(long.clone()),
+            index_sha256: Some(long.clone()),
+            last_error: (number == 4999).then(|| error.clone()),
+            ..LoaderFeature::default()
+        };
+        let id = |number: usize| format!("feature-{number}").parse::<FeatureId>().unwrap();
+        let source =
+            SourceStatus { kind: long.clone(), error: Some(error.clone()), ..Default::default() };
+        for (features, refusals) in [(5000, 5000), (5000, 0), (0, 5000)] {
+            let status = LoaderStatus {
+                source: source.clone(),
+                features: (0..features).rev().map(|number| (id(number), feature(number))).collect(),
+                refused: (0..refusals).map(refused).collect(),
+                ..LoaderStatus::default()
+            };
+            let bytes = status.to_bytes();
+            assert!(bytes.len() < MOST_BYTES, "{}", bytes.len());
+            let read = LoaderStatus::from_bytes(&bytes).unwrap();
+            let there = read.features.len() + read.refused.len();
+            assert!(there > 20 && there + read.left_out as usize == features + refusals);
+            assert!(features == 0 || read.features.contains_key(&id(4999)));
+            assert!(refusals == 0 || !read.refused.is_empty());
+        }
+        // Usual ones are all there, up to what readers take.
+        let small = LoaderFeature { desired: Some("sha256:aa".to_owned()), ..Default::default() };
+        let status = LoaderStatus {
+            features: (0..1001).map(|number| (id(number), small.clone())).collect(),
+            ..LoaderStatus::default()
+        };
+        let read = LoaderStatus::from_bytes(&status.to_bytes()).unwrap();
+        assert_eq!((read.features.len(), read.left_out), (1000, 1));
     }
 
     #[test]

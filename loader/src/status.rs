@@ -154,6 +154,7 @@ impl Board {
                 .flat_map(|desired| &desired.refused)
                 .map(refused)
                 .collect(),
+            left_out: 0,
         }
     }
 
@@ -213,7 +214,7 @@ impl Board {
     }
 }
 
-/// A problem as the file has it: readers take a file of 1 MiB at the most (contract §12).
+/// A problem as the file has it.
 pub fn error(problem: &Problem) -> LoaderError {
     LoaderError {
         code: problem.code.to_owned(),

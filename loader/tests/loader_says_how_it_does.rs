@@ -13,10 +13,12 @@ mod common;
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::Home;
 use common::program::{Place, Running, get, wait_for};
 use common::server::Server;
-use common::tree::{Tree, Version};
+use common::tree::{RELEASE, Tree, Version, signing_key};
 use serde_json::Value;
 
 /// Reads with the reference parser of OpenMetrics, which is strict: name, labels and value of each sample.
@@ -96,8 +98,10 @@ fn status_and_metrics_tell_what_is_in_place_and_what_fails() {
 
     let status = wait_for("the status", || {
         let status = place.status();
-        let is_settled = |id: &str| status.features[&id.parse().unwrap()].last_attempt_at.is_some();
-        (is_settled("notes") && is_settled("missing")).then_some(status)
+        let said = |id: &str| status.features.get(&id.parse().unwrap());
+        let is_settled =
+            said("notes")?.last_success_at.is_some() && said("missing")?.last_error.is_some();
+        is_settled.then_some(status)
     });
     let notes = &status.features[&"notes".parse().unwrap()];
     let origin = server.registration("notes").origin.identity();
@@ -122,6 +126,46 @@ fn status_and_metrics_tell_what_is_in_place_and_what_fails() {
     running.terminate();
     let (status, log) = running.wait();
     assert!(status.success(), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_whose_time_ends_while_it_serves_is_called_stale() {
+    static IS_LATE: AtomicBool = AtomicBool::new(false);
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    tree.edit_index("notes", &signing_key(RELEASE), |index| {
+        index.insert("expiresAt".to_owned(), "2026-06-02T00:00:00Z".into());
+    });
+    let mut home = Home::new();
+    home.clock = || match IS_LATE.load(Ordering::SeqCst) {
+        false => common::now(),
+        true => "2026-06-03T00:00:00Z".parse().unwrap(),
+    };
+    let loader = home.start();
+    let listener = pilar_loader::http::listen(0).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (board, age) = (loader.board.clone(), common::PATIENCE);
+    tokio::spawn(pilar_loader::http::serve(listener, board, age));
+    let metric = |found: &[Value]| {
+        value(found, "pilar_loader_feature_index_stale", Some(("feature", "notes")))
+    };
+    let cdn = loader.cdn(&tree, "notes");
+    loader.register([cdn.clone()]);
+    assert_eq!(loader.in_place(&cdn).await.warning, None);
+    assert_eq!(metric(&samples(port)), 0.0);
+    IS_LATE.store(true, Ordering::SeqCst);
+    let said = loader.until("notes", |said| said.warning.is_some()).await;
+    let warning = said.warning.as_ref().unwrap();
+    assert_eq!(warning.code, "index-stale");
+    assert!(warning.message.contains("2026-06-02"), "{warning:?}");
+    assert!(said.has_converged(), "it goes on serving: {said:?}");
+    assert_eq!(metric(&samples(port)), 1.0);
+    // A new one ends it.
+    tree.edit_index("notes", &signing_key(RELEASE), |index| {
+        index.insert("expiresAt".to_owned(), "2026-06-09T00:00:00Z".into());
+        index.insert("sequence".to_owned(), 2.into());
+    });
+    loader.until("notes", |said| said.sequence == Some(2) && said.warning.is_none()).await;
 }
 
 #[test]

@@ -79,6 +79,12 @@ impl Fetch for Copying {
         let Some(place) = place else {
             return Err(FetchError::Unreachable { url: origin, cause: "no such place".to_owned() });
         };
+        // As a CDN says that nothing has changed.
+        let index = fs::read(place.join("releases.json")).unwrap();
+        let validator = Some(Sha256Digest::of(&index).hex());
+        if wanted.validator.is_some() && wanted.validator == validator.as_deref() {
+            return Ok(Fetched { changed: false, validator, transferred: 0, retries: 0 });
+        }
         let mut transferred = 0;
         for path in files(&place) {
             let below = path.strip_prefix(&place).unwrap().to_str().unwrap().to_owned();
@@ -91,7 +97,7 @@ impl Fetch for Copying {
             let mut file = wanted.into.create(&below)?;
             file.write_all(&bytes).unwrap();
         }
-        Ok(Fetched { changed: true, validator: None, transferred, retries: 0 })
+        Ok(Fetched { changed: true, validator, transferred, retries: 0 })
     }
 }
 
