@@ -142,7 +142,7 @@ async fn a_host_that_sends_hardly_anything_is_given_up() {
 async fn a_file_that_hardly_grows_is_given_up() {
     let tree = released(&["1.0.0"]);
     let healthy = Server::of(&tree.artifacts());
-    let slow = std::iter::repeat_n(Fault::Late(Duration::from_millis(100)), 100);
+    let slow = std::iter::repeat_n(Fault::Late(Duration::from_millis(150)), 100);
     let proxy = Proxy::before(&healthy.host(), slow).await;
     let idle = Duration::from_millis(300);
     let limits = Limits { idle, tries: 2, parallel_files: 1, ..limits() };
