@@ -14,7 +14,7 @@ use pilar_artifact::{
     FeatureId, Limits, MANIFEST_FILE, RELEASES_FILE, Rejection, ReleaseIndex, Sha256Digest,
     TrustedKeys,
 };
-use pilar_store::{FeatureDir, FeatureWriter, Incoming, Store, StoreError};
+use pilar_store::{Claim, FeatureDir, FeatureWriter, Incoming, Store, StoreError};
 use semver::Version;
 
 use crate::problem::Problem;
@@ -33,6 +33,8 @@ pub struct Placer {
     space: fn(&Path) -> io::Result<Space>,
     clock: fn() -> Timestamp,
     limits: Limits,
+    /// Held for as long as anybody may still place something, on whatever thread.
+    _claim: Claim,
 }
 
 /// How much of a file system there is, in bytes.
@@ -84,14 +86,15 @@ impl Placer {
     /// Places into `store`, which is at `artifacts`.
     pub fn new(
         artifacts: PathBuf,
-        store: Store,
+        (store, claim): (Store, Claim),
         keys: TrustedKeys,
         retain: Duration,
         space: fn(&Path) -> io::Result<Space>,
         clock: fn() -> Timestamp,
     ) -> Self {
         let records = Records::of(&artifacts);
-        Self { artifacts, store, records, keys, retain, space, clock, limits: Limits::default() }
+        let limits = Limits::default();
+        Self { artifacts, store, records, keys, retain, space, clock, limits, _claim: claim }
     }
 
     /// What is remembered.
@@ -131,6 +134,15 @@ impl Placer {
             index: digest(RELEASES_FILE),
             versions: versions.into_iter().filter_map(with_digest).collect(),
         })
+    }
+
+    /// The digest of the index that came, if one did.
+    ///
+    /// # Errors
+    /// A [`Problem`] of the disk.
+    pub fn arrived_index(&self, incoming: &Incoming) -> Result<Option<Sha256Digest>, Problem> {
+        let read = incoming.read()?.read(RELEASES_FILE, self.limits.json_bytes);
+        Ok(read.ok().map(|bytes| Sha256Digest::of(&bytes)))
     }
 
     /// Verifies what came, and makes it visible: versions first, the index last. Nothing of the tree changes where

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pilar_artifact::FeatureId;
 use pilar_settings::keys;
-use pilar_store::{Claim, Store};
+use pilar_store::Store;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -44,7 +44,6 @@ struct Work {
     artifacts: PathBuf,
     board: Arc<Board>,
     tasks: JoinSet<()>,
-    _claim: Claim,
 }
 
 /// `pilar-loader init`: brings what it can within its time, leaves the rest to the sidecar, and makes the sentinel
@@ -181,8 +180,9 @@ impl Work {
         let transports = transports(&config.network, config.limits, machine)?;
         let store = Store::open_or_create(artifacts)?;
         let claim = store.claim()?;
+        let tree = (store, claim);
         let placer =
-            Placer::new(artifacts.to_owned(), store, keys, config.retain, Space::of, machine.clock);
+            Placer::new(artifacts.to_owned(), tree, keys, config.retain, Space::of, machine.clock);
         let mut remembered = placer.records().load()?;
         if kind == "command" {
             // One feature is brought; the others in the tree are nobody's business here.
@@ -201,7 +201,7 @@ impl Work {
         let mut tasks = JoinSet::new();
         tasks.spawn(reconciler.run(feed));
         tasks.spawn(Arc::clone(&board).keep_written(artifacts.to_owned()));
-        Ok(Self { artifacts: artifacts.to_owned(), board, tasks, _claim: claim })
+        Ok(Self { artifacts: artifacts.to_owned(), board, tasks })
     }
 
     /// Whether it became enough within `limit`; `None` where it was stopped.

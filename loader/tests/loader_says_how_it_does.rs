@@ -168,6 +168,22 @@ async fn an_index_whose_time_ends_while_it_serves_is_called_stale() {
     loader.until("notes", |said| said.sequence == Some(2) && said.warning.is_none()).await;
 }
 
+#[tokio::test]
+async fn a_cdn_without_validators_is_not_placed_anew_each_time_that_it_is_asked() {
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    let loader = Home::new().start();
+    loader.transport.name_no_validator();
+    let cdn = loader.cdn(&tree, "notes");
+    loader.register([cdn.clone()]);
+    loader.in_place(&cdn).await;
+    loader.wait("some looks", || (loader.transport.fetches() > 4).then_some(())).await;
+    assert_eq!(loader.board.counts().placed, 1);
+    tree.publish(&Version::domain("notes", "1.1.0", "/notes"));
+    loader.until("notes", |said| said.sequence == Some(2) && said.attempts == 0).await;
+    assert_eq!(loader.board.counts().placed, 2);
+}
+
 #[test]
 fn a_loader_that_cannot_see_what_is_wanted_is_not_ready_and_says_why() {
     let (_tree, place, server) = released();

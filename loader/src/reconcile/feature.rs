@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::{Fetch, Shared};
 use crate::place::Placer;
 use crate::problem::Problem;
-use crate::record::Record;
+use crate::record::{Placement, Record};
 use crate::registration::Origin;
 use crate::source::Registered;
 use crate::status;
@@ -140,8 +140,7 @@ impl<F: Fetch> Feature<F> {
         });
         let mut fetched = None;
         if in_place.is_none() || matches!(origin, Origin::Cdn(_)) {
-            let validator = in_place.and_then(|placed| placed.validator);
-            fetched = self.fetch_and_place(registered, present, validator).await?;
+            fetched = self.fetch_and_place(registered, present, in_place).await?;
         }
         self.remember_place(registered).await?;
         self.say_done(registered, fetched, start.elapsed());
@@ -153,7 +152,7 @@ impl<F: Fetch> Feature<F> {
         &mut self,
         registered: &Registered,
         present: crate::place::Present,
-        validator: Option<String>,
+        in_place: Option<Placement>,
     ) -> Result<Option<Fetched>, Ended> {
         let shared = Arc::clone(&self.shared);
         let unique = shared.downloads.fetch_add(1, Ordering::Relaxed).to_string();
@@ -162,7 +161,7 @@ impl<F: Fetch> Feature<F> {
         let wanted = Wanted {
             registration: &registered.registration,
             present: &present.versions,
-            validator: validator.as_deref(),
+            validator: in_place.as_ref().and_then(|placed| placed.validator.as_deref()),
             trust: Trust { keys: shared.placer.keys(), now: (shared.machine.clock)() },
             into: &incoming,
         };
@@ -176,6 +175,14 @@ impl<F: Fetch> Feature<F> {
         });
         if !fetched.changed {
             return Ok(None);
+        }
+        // A CDN that names no validator sends its index each time.
+        if let Some(placed) = in_place.filter(|placed| placed.validator == fetched.validator) {
+            let arrived = Arc::clone(&incoming);
+            let index = self.blocking(move |placer| placer.arrived_index(&arrived)).await?;
+            if placed.is_of(index) {
+                return Ok(None);
+            }
         }
         let (registered, record) = (registered.clone(), self.record.clone());
         let validator = fetched.validator.clone();
