@@ -191,8 +191,8 @@ fn killed_at_every_call(scene: &Scene) -> usize {
 /// The scenes in one test, so that their kills are counted in one place; each has a thread of its own.
 #[test]
 fn a_kill_at_any_call_leaves_the_old_state_or_the_new_one() {
-    let scenes: [(&str, fn() -> Scene); 4] = [
-        ("the first placement", Scene::first),
+    let scenes = [
+        ("the first placement", Scene::first as fn() -> Scene),
         ("an upgrade", Scene::upgrade),
         ("a collection", Scene::collection),
         ("a removal", Scene::removal),
