@@ -25,8 +25,8 @@ const MOST_ENTRIES: usize = 1000;
 /// Readers look at so many bytes.
 const MOST_BYTES: usize = 1 << 20;
 
-/// So many of them are for features; where the loader gets its registrations from and how many are left out takes the
-/// last, and refused registrations have the rest.
+/// So many of them at most are for features; where the loader gets its registrations from and how many are left out takes
+/// the last, and refused registrations have the rest.
 const MOST_FEATURE_BYTES: usize = MOST_BYTES / 4 * 3;
 const MOST_HEAD_BYTES: usize = 64 << 10;
 
@@ -179,7 +179,7 @@ impl LoaderStatus {
             Some((id.to_string(), fields))
         });
         let features: Map<String, Value> = written.collect();
-        let mut room = Room(MOST_BYTES - MOST_FEATURE_BYTES - MOST_HEAD_BYTES);
+        let mut room = Room(room.0 + MOST_BYTES - MOST_FEATURE_BYTES - MOST_HEAD_BYTES);
         let first = self.refused.iter().take(MOST_ENTRIES);
         let refused: Vec<Value> = first.map_while(|one| room.written(one)).collect();
         let all = self.features.len() + self.refused.len();
