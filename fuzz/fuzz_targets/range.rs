@@ -106,7 +106,7 @@ fn write(representation: &Representation, ranges: RangeSet) -> usize {
     let mut out = Vec::new();
     for range in ranges {
         parts.write_delimiter(&range, &mut out);
-        out.extend_from_slice(&body[range]);
+        out.extend(body.slice(range).to_vec());
     }
     parts.write_end(&mut out);
     out.len()

@@ -198,7 +198,9 @@ fn a_loader_that_cannot_see_what_is_wanted_is_not_ready_and_says_why() {
     std::fs::create_dir(place.registrations()).unwrap();
     place.register(&server.registration("notes"));
     let is_in_place = |found: &Value| found[0] == "pilar_loader_feature_in_place";
-    wait_for("the feature", || samples(port).iter().find(|one| is_in_place(one)).map(drop));
+    wait_for("the feature", || {
+        samples(port).iter().any(|one| is_in_place(one) && one[2] == 1.0).then_some(())
+    });
     running.terminate();
     running.wait();
     // Started again while it cannot see, it keeps the feature and does not call it late.
