@@ -72,7 +72,9 @@ fn main() -> ExitCode {
 #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
 impl Workspace {
     fn find() -> Result<Self, Failure> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // As cargo says it now: a program that another checkout left in a shared directory of builds counts as fresh.
+        let manifest = std::env::var_os("CARGO_MANIFEST_DIR").ok_or("run this as `cargo xtask`")?;
+        let root = Path::new(&manifest)
             .parent()
             .ok_or("the checkout has no root directory")?
             .to_path_buf();
