@@ -15,11 +15,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use pilar_artifact::{Limits, TrustedKeys};
-use pilar_host::catalog::{Catalog, Now, Settings};
+use pilar_host::catalog::{Catalog, Now};
 use pilar_host::config::Retain;
 use rustix::process::Signal;
 use support::Setup;
+use support::inside::settings;
 use support::tree::{EXPIRED, Tree, Version, signing_key};
 
 const FEATURES: usize = 20;
@@ -71,14 +71,8 @@ fn an_index_that_nobody_touched_is_refused_once_its_key_has_ended() {
     let notes = Version::facet("notes", "1.0.0");
     tree.publish(&notes);
     tree.edit_index("notes", &signing_key(EXPIRED), |_| ());
-    let limits = Limits::default();
-    let mut catalog = Catalog::new(Settings {
-        artifacts_dir: tree.artifacts(),
-        keys: TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits).unwrap(),
-        host_version: "1.0.0".parse().unwrap(),
-        limits,
-        retain: Retain { time: Duration::ZERO, bytes: 0, listed: 0 },
-    });
+    let retain = Retain { time: Duration::ZERO, bytes: 0, listed: 0 };
+    let mut catalog = Catalog::new(settings(&tree, retain));
     let end: Timestamp = "2020-01-01T00:00:00Z".parse().unwrap();
     let mut look = |since_end: i64| {
         let wall = end + SignedDuration::from_secs(since_end);

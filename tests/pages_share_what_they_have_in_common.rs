@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use pilar_artifact::{Limits, TrustedKeys};
-use pilar_host::catalog::{Catalog, Now, Settings};
+use pilar_host::catalog::{Catalog, Now};
 use pilar_host::config::Retain;
 use pilar_host::edge::{Answer, Lookup as _};
-use pilar_host::shell::{Sdk, Site};
+use pilar_host::shell::Sdk;
 use pilar_host::snapshot::Snapshot;
+use support::inside::{settings, site};
 use support::tree::{Tree, Version};
 
 fn snapshot(features: usize) -> Snapshot {
@@ -27,24 +27,11 @@ fn snapshot(features: usize) -> Snapshot {
     for number in 0..features {
         tree.publish(&Version::domain(&id(number), "1.0.0", &format!("/{}", id(number))));
     }
-    let limits = Limits::default();
-    let mut catalog = Catalog::new(Settings {
-        artifacts_dir: tree.artifacts(),
-        keys: TrustedKeys::from_json(tree.trusted_keys().as_bytes(), &limits).unwrap(),
-        host_version: "1.4.0".parse().unwrap(),
-        limits,
-        retain: Retain { time: Duration::ZERO, bytes: 0, listed: 0 },
-    });
+    let retain = Retain { time: Duration::ZERO, bytes: 0, listed: 0 };
+    let mut catalog = Catalog::new(settings(&tree, retain));
     let now = Now { wall: Timestamp::UNIX_EPOCH, monotonic: Instant::now() };
-    let site = Site {
-        host_version: "1.4.0".to_owned(),
-        root_redirect: None,
-        live_reload: false,
-        bootstrap_timeout_ms: 8000,
-        admin_assets: Vec::new(),
-    };
     let contents = catalog.refresh(now).unwrap();
-    Snapshot::build(contents, &Sdk::embedded().unwrap(), &site, now.wall).unwrap()
+    Snapshot::build(contents, &Sdk::embedded().unwrap(), &site(), now.wall).unwrap()
 }
 
 fn id(number: usize) -> String {
