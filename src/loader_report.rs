@@ -4,13 +4,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use pilar_artifact::loader_status::{LOADER_STATUS_FILE, LoaderFeature, LoaderStatus};
+use pilar_artifact::loader_status::{
+    LOADER_STATUS_BYTES, LOADER_STATUS_FILE, LoaderFeature, LoaderStatus,
+};
 use pilar_artifact::verify::{ReadArtifact as _, ReadError};
 use pilar_store::FeatureDir;
 use serde::Serialize;
-
-/// So many bytes of the file are looked at; a larger one is none.
-const MOST_BYTES: u64 = 1 << 20;
 
 /// What the loader last wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,7 +36,7 @@ impl LoaderReport {
             Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) => return Some(Self::unreadable(error.to_string())),
         };
-        match directory.read(file, MOST_BYTES) {
+        match directory.read(file, LOADER_STATUS_BYTES as u64) {
             Ok(bytes) => Some(Self::of(&bytes)),
             Err(ReadError::Missing) => None,
             Err(error) => Some(Self::unreadable(error.to_string())),

@@ -22,12 +22,12 @@ pub const LOADER_STATUS_FILE: &str = ".loader/status.json";
 /// So many features and refused registrations are read.
 const MOST_ENTRIES: usize = 1000;
 
-/// Readers look at so many bytes.
-const MOST_BYTES: usize = 1 << 20;
+/// Readers look at so many bytes of it; a longer one is none.
+pub const LOADER_STATUS_BYTES: usize = 1 << 20;
 
 /// So many of them at most are for features; where the loader gets its registrations from and how many are left out takes
 /// the last, and refused registrations have the rest.
-const MOST_FEATURE_BYTES: usize = MOST_BYTES / 4 * 3;
+const MOST_FEATURE_BYTES: usize = LOADER_STATUS_BYTES / 4 * 3;
 const MOST_HEAD_BYTES: usize = 64 << 10;
 
 /// Longer texts are cut, when they are written as when they are read. No value of a registration is longer.
@@ -179,7 +179,7 @@ impl LoaderStatus {
             Some((id.to_string(), fields))
         });
         let features: Map<String, Value> = written.collect();
-        let mut room = Room(room.0 + MOST_BYTES - MOST_FEATURE_BYTES - MOST_HEAD_BYTES);
+        let mut room = Room(room.0 + LOADER_STATUS_BYTES - MOST_FEATURE_BYTES - MOST_HEAD_BYTES);
         let first = self.refused.iter().take(MOST_ENTRIES);
         let refused: Vec<Value> = first.map_while(|one| room.written(one)).collect();
         let all = self.features.len() + self.refused.len();
@@ -404,7 +404,7 @@ mod tests {
                 ..LoaderStatus::default()
             };
             let bytes = status.to_bytes();
-            assert!(bytes.len() < MOST_BYTES, "{}", bytes.len());
+            assert!(bytes.len() < LOADER_STATUS_BYTES, "{}", bytes.len());
             let read = LoaderStatus::from_bytes(&bytes).unwrap();
             let there = read.features.len() + read.refused.len();
             assert!(there > 20 && there + read.left_out as usize == features + refusals);

@@ -23,9 +23,6 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How often it is written where nothing changed, so that readers see that somebody still writes it.
 const RENEW: Duration = Duration::from_secs(30);
 
-/// Longer messages are cut.
-const MOST_CHARACTERS: usize = 400;
-
 /// The state of everything, shared by those who change it.
 #[derive(Debug)]
 pub struct Board {
@@ -218,7 +215,7 @@ impl Board {
 pub fn error(problem: &Problem) -> LoaderError {
     LoaderError {
         code: problem.code.to_owned(),
-        message: problem.message.chars().take(MOST_CHARACTERS).collect(),
+        message: problem.message.clone(),
         remedy: problem.remedy.clone(),
     }
 }
