@@ -27,6 +27,16 @@ fn released(id: &str) -> Tree {
     tree
 }
 
+/// A loader that has put an image of the feature in place, with the tree that the image is of.
+async fn notes_in_place() -> (Tree, Loader) {
+    let tree = released("notes");
+    let loader = Home::new().start();
+    let image = loader.image(&tree, "notes");
+    loader.register([image.clone()]);
+    loader.in_place(&image).await;
+    (tree, loader)
+}
+
 fn malformed(data: &[(&str, &str)]) -> RegistrationError {
     let data: BTreeMap<String, String> =
         data.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -58,11 +68,7 @@ async fn a_registration_that_disappears_takes_the_feature_out_and_no_other() {
 
 #[tokio::test]
 async fn one_that_disappeared_while_no_loader_ran_is_taken_out_by_the_next() {
-    let tree = released("notes");
-    let loader = Home::new().start();
-    let image = loader.image(&tree, "notes");
-    loader.register([image.clone()]);
-    loader.in_place(&image).await;
+    let (_tree, loader) = notes_in_place().await;
     let loader = loader.stop().await.start();
     // Nothing goes before the whole set was seen.
     assert!(loader.index("notes").is_some());
@@ -86,12 +92,9 @@ async fn what_others_have_published_stays() {
 
 #[tokio::test]
 async fn what_others_have_published_over_what_it_placed_stays() {
-    let (tree, theirs) = (released("notes"), Tree::new());
+    let (_tree, loader) = notes_in_place().await;
+    let theirs = Tree::new();
     theirs.publish(&Version::domain("notes", "2.0.0", "/notes"));
-    let loader = Home::new().start();
-    let image = loader.image(&tree, "notes");
-    loader.register([image.clone()]);
-    loader.in_place(&image).await;
     copy_all(&theirs.path("notes"), &loader.home.artifacts().join("notes"));
     loader.register([]);
     let forgotten = || loader.board.status().features.is_empty().then_some(());
@@ -106,11 +109,7 @@ async fn what_others_have_published_over_what_it_placed_stays() {
 
 #[tokio::test]
 async fn one_that_was_killed_between_record_and_index_is_taken_out_all_the_same() {
-    let tree = released("notes");
-    let loader = Home::new().start();
-    let first = loader.image(&tree, "notes");
-    loader.register([first.clone()]);
-    loader.in_place(&first).await;
+    let (tree, loader) = notes_in_place().await;
     let index = loader.home.artifacts().join("notes/releases.json");
     let before = std::fs::read(&index).unwrap();
     tree.publish(&Version::domain("notes", "1.1.0", "/notes"));
@@ -350,11 +349,7 @@ async fn one_that_cannot_be_fetched_leaves_what_serves_and_stops_no_other() {
 
 #[tokio::test]
 async fn a_task_that_panics_is_not_forgotten_and_takes_nothing_with_it() {
-    let tree = released("notes");
-    let loader = Home::new().start();
-    let image = loader.image(&tree, "notes");
-    loader.register([image.clone()]);
-    loader.in_place(&image).await;
+    let (tree, loader) = notes_in_place().await;
     let next = loader.image(&tree, "notes");
     loader.transport.lead(&next.origin, Path::new(common::DEFECT));
     loader.register([next]);
