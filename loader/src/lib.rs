@@ -9,6 +9,7 @@
 pub mod config;
 pub mod http;
 pub mod machine;
+pub mod metrics;
 pub mod place;
 pub mod problem;
 pub mod reconcile;

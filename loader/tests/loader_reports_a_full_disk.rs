@@ -66,7 +66,7 @@ fn a_sidecar_goes_on_when_the_disk_is_well_again() {
     let mut running = prepared(watch, &server).start();
     let port = running.port();
     wait_for("the feature", || verified(&place.artifacts(), "notes"));
-    let in_place = "pilar_loader_feature_in_place{feature=\"notes\"} 1";
+    let in_place = "pilar_loader_feature_converged{feature=\"notes\"} 1";
     wait_for("the metric", || get(port, "/metrics").1.contains(in_place).then_some(()));
     let (status, metrics) = get(port, "/metrics");
     assert_eq!(status, 200);

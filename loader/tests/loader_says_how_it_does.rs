@@ -11,12 +11,14 @@
 
 mod common;
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::Home;
-use common::program::{Place, Running, get, wait_for};
+use common::program::{Place, Running, get, names, wait_for};
 use common::server::Server;
 use common::tree::{RELEASE, Tree, Version, signing_key};
 use serde_json::Value;
@@ -88,9 +90,12 @@ fn status_and_metrics_tell_what_is_in_place_and_what_fails() {
     };
     let found = wait_for("both", || Some(samples(port)).filter(settled));
     assert_eq!(value(&found, "pilar_loader_registered", Some(("state", "pending"))), 0.0);
-    assert_eq!(value(&found, "pilar_loader_registrations_refused", None), 1.0);
-    assert_eq!(value(&found, "pilar_loader_feature_in_place", Some(("feature", "notes"))), 1.0);
-    assert_eq!(value(&found, "pilar_loader_feature_in_place", Some(("feature", "missing"))), 0.0);
+    assert_eq!(
+        value(&found, "pilar_loader_refused_registrations", Some(("code", "registration-image"))),
+        1.0
+    );
+    assert_eq!(value(&found, "pilar_loader_feature_converged", Some(("feature", "notes"))), 1.0);
+    assert_eq!(value(&found, "pilar_loader_feature_converged", Some(("feature", "missing"))), 0.0);
     assert_eq!(value(&found, "pilar_loader_placed_total", None), 1.0);
     assert!(value(&found, "pilar_loader_failures_total", Some(("code", "not-found"))) >= 1.0);
     assert!(value(&found, "pilar_loader_transferred_bytes_total", None) > 0.0);
@@ -197,7 +202,7 @@ fn a_loader_that_cannot_see_what_is_wanted_is_not_ready_and_says_why() {
     assert_eq!(get(port, "/healthz").0, 200);
     std::fs::create_dir(place.registrations()).unwrap();
     place.register(&server.registration("notes"));
-    let is_in_place = |found: &Value| found[0] == "pilar_loader_feature_in_place";
+    let is_in_place = |found: &Value| found[0] == "pilar_loader_feature_converged";
     wait_for("the feature", || {
         samples(port).iter().any(|one| is_in_place(one) && one[2] == 1.0).then_some(())
     });
@@ -241,6 +246,39 @@ fn a_loader_that_has_not_heard_of_what_is_wanted_for_too_long_is_not_ready_and_k
     assert!(common::verified(&place.artifacts(), "notes").is_some());
     std::fs::rename(away, place.registrations()).unwrap();
     wait_for("readiness again", || (get(port, "/readyz").0 == 200).then_some(()));
+}
+
+#[test]
+fn clients_that_say_nothing_keep_no_probe_out() {
+    let (_tree, place, server) = released();
+    place.register(&server.registration("notes"));
+    let mut running = watch(&place, &server);
+    let port = running.port();
+    wait_for("readiness", || (get(port, "/readyz").0 == 200).then_some(()));
+    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let open = || names(Path::new(&format!("/proc/{}/fd", running.id()))).len();
+    let at_rest = open();
+    // More than there is room for, some of them in the middle of a head.
+    let mut silent: Vec<TcpStream> = (0..200).map(|_| connect()).collect();
+    for stream in silent.iter_mut().step_by(2) {
+        // One that gave way already takes nothing more.
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: loc");
+    }
+    assert_eq!(get(port, "/healthz"), (200, "alive\n".to_owned()));
+    let youngest = silent.last().unwrap();
+    youngest.set_nonblocking(true).unwrap();
+    let error = youngest.peek(&mut [0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WouldBlock, "the oldest give way");
+    assert!(open() <= at_rest + 65, "{} descriptors", open());
+    wait_for("the end of all", || (open() <= at_rest).then_some(()));
+    drop(silent);
+    let mut long = connect();
+    long.write_all(b"GET /healthz HTTP/1.1\r\nhost: ").unwrap();
+    // It may be closed before all is sent.
+    let _ = long.write_all(&[b'x'; 64 << 10]);
+    let mut reply = String::new();
+    let _ = long.read_to_string(&mut reply);
+    assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 431"), "{reply}");
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! `/_admin/metrics` in the OpenMetrics text format. Everything is read when it is asked for; counting costs the
 //! edge nothing more. `docs/metrics.md` lists what there is, from what is written here.
 
-mod page;
 mod process;
 mod released;
 mod traffic;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,10 +12,9 @@ use axum::extract::{Extension, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use jiff::Timestamp;
+use pilar_metrics::{CONTENT_TYPE, Page, SECONDS, flag, label, one};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
 
 use super::Admin;
 use super::pages::loader;
@@ -29,10 +26,7 @@ use crate::loader_report::LoaderReport;
 use crate::service::ready::readiness;
 use crate::service::reply::{RequestId, error};
 use crate::snapshot::Snapshot;
-use page::{Page, SECONDS, flag, label, one};
 use process::Process;
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(super) async fn metrics(
     State(admin): State<Admin>,
@@ -55,12 +49,8 @@ pub(super) async fn metrics(
         snapshot,
         admin,
     };
-    let mut registry = Registry::default();
-    registry.sub_registry_with_prefix("pilar").register_collector(Box::new(scrape));
-    registry.sub_registry_with_prefix("process").register_collector(Box::new(process));
-    let mut text = String::new();
-    match encode(&mut text, &registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+    match pilar_metrics::text([("pilar", Box::new(scrape)), ("process", Box::new(process))]) {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         // Writing into a string cannot fail.
         Err(problem) => {
             let status = StatusCode::INTERNAL_SERVER_ERROR;
@@ -140,32 +130,8 @@ impl Scrape {
         let contact = sources.flat_map(|source| seconds(source.last_contact_at));
         let help = "When the loader last heard from where registrations come from; 0 until then.";
         page.gauge("loader_source_contact_timestamp", help, SECONDS, contact)?;
-        let mut refused = BTreeMap::<&str, f64>::new();
-        for registration in status().flat_map(|status| &status.refused) {
-            let code = registration.error.code.as_str();
-            // Any process that may write there could otherwise fill the metrics with its words.
-            let known = refused.contains_key(code) || refused.len() < MOST_CODES;
-            let code = if known && is_code(code) { code } else { "other" };
-            *refused.entry(code).or_default() += 1.0;
-        }
-        let refused = refused.into_iter().map(|(code, count)| (label("code", code), count));
-        let help = "Registrations that the loader refuses now.";
-        page.gauge("loader_refused_registrations", help, None, refused)?;
-        let converged = status()
-            .flat_map(|status| &status.features)
-            .map(|(id, feature)| (label("feature", id.as_str()), flag(feature.has_converged())));
-        let help = "1 where what is registered is in place.";
-        page.gauge("loader_feature_converged", help, None, converged)
+        pilar_metrics::loader(page, status().next())
     }
-}
-
-/// More codes than a loader has.
-const MOST_CODES: usize = 64;
-
-/// Whether a text can be the code of a refusal.
-fn is_code(text: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=40).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn needs_key(state: &FeatureState, key: &str) -> bool {

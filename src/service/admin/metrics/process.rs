@@ -6,13 +6,12 @@ use std::fs;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pilar_metrics::{BYTES, Page, SECONDS, one};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use rustix::param::page_size;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
-
-use super::page::{BYTES, Page, SECONDS, one};
 
 #[derive(Debug)]
 pub(super) struct Process {

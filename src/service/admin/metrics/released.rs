@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pilar_metrics::{BYTES, Labels, Page, SECONDS, Times, flag, label, one};
+
 use super::Scrape;
-use super::page::{BYTES, Labels, Page, SECONDS, Times, flag, label, one};
 use crate::catalog::{FeatureState, RetainedVersion, Standing, Watching};
 use crate::snapshot::Problem;
 

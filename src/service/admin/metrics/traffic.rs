@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use pilar_metrics::{BYTES, Labels, Page, Times, label, one};
+
 use super::Scrape;
-use super::page::{BYTES, Labels, Page, Times, classes, label, one};
-use crate::edge::{LATENCY_STEPS, Limit, OwnerCounts, latency_bound};
+use crate::edge::{CLASSES, LATENCY_STEPS, Limit, OwnerCounts, latency_bound};
+
+const CLASS_NAMES: [&str; CLASSES] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// So many steps of the edge are one here: each feature has a sample of each.
 const TOGETHER: usize = 2;
@@ -67,6 +70,17 @@ impl Scrape {
             "Dynamic replies by route and class of status; \"none\" is no route of the host.";
         page.counter("service_responses", help, None, by_class)
     }
+}
+
+/// These labels, with the class of status behind them.
+fn classes<'a>(
+    labels: &'a Labels,
+    counts: &[u64; CLASSES],
+) -> impl Iterator<Item = (Labels, u64)> + use<'a> {
+    CLASS_NAMES
+        .into_iter()
+        .zip(*counts)
+        .map(|(class, count)| ([labels.as_slice(), &label("class", class)].concat(), count))
 }
 
 /// How many samples took at most so many seconds and longer than the step before.

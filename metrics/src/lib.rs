@@ -1,62 +1,83 @@
-//! Writing families of metrics.
+//! Families of metrics in the OpenMetrics text format, and the loader's, which say the same whether the loader or the host
+//! beside it is asked.
+
+mod loader;
 
 use std::fmt;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, MetricEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
-use prometheus_client::registry::Unit;
+use prometheus_client::registry::{Registry, Unit};
 
-use crate::edge::CLASSES;
+pub use loader::loader;
 
-pub(super) const SECONDS: Option<&Unit> = Some(&Unit::Seconds);
-pub(super) const BYTES: Option<&Unit> = Some(&Unit::Bytes);
+/// The media type of [`text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-const CLASS_NAMES: [&str; CLASSES] = ["2xx", "3xx", "4xx", "5xx"];
+/// What is counted in seconds.
+pub const SECONDS: Option<&Unit> = Some(&Unit::Seconds);
+/// What is counted in bytes.
+pub const BYTES: Option<&Unit> = Some(&Unit::Bytes);
+
+/// The families of these collectors, each behind its prefix.
+///
+/// # Errors
+/// What a collector says; writing into a string fails for nobody.
+pub fn text<const N: usize>(
+    collectors: [(&'static str, Box<dyn Collector>); N],
+) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    for (prefix, collector) in collectors {
+        registry.sub_registry_with_prefix(prefix).register_collector(collector);
+    }
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
 
 /// Names and values of the labels of one sample.
-pub(super) type Labels = Vec<(&'static str, String)>;
+pub type Labels = Vec<(&'static str, String)>;
 
 /// One label.
-pub(super) fn label(name: &'static str, value: impl Into<String>) -> Labels {
+pub fn label(name: &'static str, value: impl Into<String>) -> Labels {
     vec![(name, value.into())]
 }
 
 /// A sample without labels.
-pub(super) fn one<V>(value: V) -> [(Labels, V); 1] {
+pub fn one<V>(value: V) -> [(Labels, V); 1] {
     [(Vec::new(), value)]
 }
 
 /// 1 or 0.
-pub(super) fn flag(is: bool) -> f64 {
+pub fn flag(is: bool) -> f64 {
     f64::from(u8::from(is))
 }
 
-/// These labels, with the class of status behind them.
-pub(super) fn classes<'a>(
-    labels: &'a Labels,
-    counts: &[u64; CLASSES],
-) -> impl Iterator<Item = (Labels, u64)> + use<'a> {
-    CLASS_NAMES
-        .into_iter()
-        .zip(*counts)
-        .map(|(class, count)| ([labels.as_slice(), &label("class", class)].concat(), count))
-}
-
 /// How often something took at most so many seconds and longer than the step before, and how long all took together.
-pub(super) struct Times<'a> {
-    pub(super) steps: &'a [(f64, u64)],
-    pub(super) sum: Duration,
+#[derive(Debug)]
+pub struct Times<'a> {
+    /// The longest time of each step, in seconds, and how often it was.
+    pub steps: &'a [(f64, u64)],
+    /// All together.
+    pub sum: Duration,
 }
 
 /// Where the families go. Each has its name and help even where it has no sample.
-pub(super) struct Page<'a>(pub(super) DescriptorEncoder<'a>);
+#[derive(Debug)]
+pub struct Page<'a>(pub DescriptorEncoder<'a>);
 
 impl Page<'_> {
-    pub(super) fn counter<V: EncodeCounterValue>(
+    /// What only grows; `_total` comes behind the name.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn counter<V: EncodeCounterValue>(
         &mut self,
         name: &str,
         help: &str,
@@ -71,7 +92,11 @@ impl Page<'_> {
         Ok(())
     }
 
-    pub(super) fn gauge(
+    /// What goes up and down.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn gauge(
         &mut self,
         name: &str,
         help: &str,
@@ -85,7 +110,11 @@ impl Page<'_> {
         Ok(())
     }
 
-    pub(super) fn info(
+    /// What is said in labels alone.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn info(
         &mut self,
         name: &str,
         help: &str,
@@ -95,7 +124,11 @@ impl Page<'_> {
         rows.into_iter().try_for_each(|labels| metric.encode_info(&labels))
     }
 
-    pub(super) fn times<'t>(
+    /// How long things took, in seconds.
+    ///
+    /// # Errors
+    /// What the encoder says.
+    pub fn times<'t>(
         &mut self,
         name: &str,
         help: &str,
