@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::network;
-use common::network::proxy::{Fault, Proxy};
+use common::network::proxy::{BUSY, Fault, Proxy};
 use common::network::{FEATURE, Place, limits, plain, released};
 use common::server::Server;
 use common::tree;
@@ -74,12 +74,11 @@ async fn everything_comes_once_and_then_only_what_is_new() {
 async fn the_network_fails_and_the_files_arrive() {
     let tree = released(&["1.0.0", "1.1.0"]);
     let cdn = Server::of(&tree.artifacts());
-    let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
     let proxy = Proxy::before(&cdn.host(), []).await;
     for faults in [
         vec![Fault::CutAfter(10)],
-        vec![Fault::CutAfter(1_500), Fault::Answer(busy)],
-        vec![Fault::Answer(busy), Fault::CutAfter(100_000), Fault::CutAfter(100_000)],
+        vec![Fault::CutAfter(1_500), BUSY],
+        vec![BUSY, Fault::CutAfter(100_000), Fault::CutAfter(100_000)],
         vec![Fault::CutAfter(2_500), Fault::StallAfter(3_000)],
     ] {
         let (before, struck) = (proxy.struck(), faults.len());

@@ -16,7 +16,7 @@ mod kubernetes;
 mod load;
 mod replicas;
 
-use common::network::proxy::Fault;
+use common::network::proxy::BUSY;
 use common::program::{get, wait_for};
 use common::tree::{STRANGER, Version, signing_key};
 use load::{Answered, Asking};
@@ -24,8 +24,6 @@ use replicas::{Replica, Site, converged};
 
 const REPLICAS: usize = 3;
 const CONNECTIONS: usize = 4;
-const BUSY: &str =
-    "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 /// More connections than any loader opens while a test runs.
 const ALWAYS: usize = 100_000;
 
@@ -77,7 +75,7 @@ async fn three_replicas_follow_a_cluster_through_everything_and_lose_no_request(
 
     site.tree.publish(&notes("1.3.0"));
     let good = site.push("notes").await;
-    site.way.strike(std::iter::repeat_n(Fault::Answer(BUSY), ALWAYS));
+    site.way.strike(std::iter::repeat_n(BUSY, ALWAYS));
     site.way.hang_up();
     site.change(&good).await;
     refused(&replicas, "server-error");

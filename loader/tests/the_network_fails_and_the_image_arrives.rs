@@ -12,17 +12,12 @@ mod common;
 use std::time::Duration;
 
 use common::network::image::{self, Blob};
-use common::network::proxy::{Fault, Proxy};
+use common::network::proxy::{BROKEN, BUSY, Fault, Proxy, TOO_MANY};
 use common::network::registry::Registry;
 use common::network::{Place, limits, origin, plain, released};
 use pilar_loader::unpack::Compression;
 
 const REPOSITORY: &str = "features/lab";
-const BUSY: &str =
-    "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-const BROKEN: &str =
-    "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\nconnection: close\r\n\r\noops";
-const TOO_MANY: &str = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 const MUCH_LATER: &str = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 3600\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 async fn pushed() -> (Registry, pilar_artifact::Sha256Digest) {
@@ -55,13 +50,13 @@ async fn it_goes_on_where_a_connection_broke() {
 async fn it_is_patient_with_a_server_that_cannot_now() {
     let (registry, digest) = pushed().await;
     let faults = [
-        Fault::Answer(BUSY),
-        Fault::Answer(BROKEN),
-        Fault::Answer(TOO_MANY),
+        BUSY,
+        BROKEN,
+        TOO_MANY,
         Fault::CutAfter(5_000),
-        Fault::Answer(BROKEN),
+        BROKEN,
         Fault::CutAfter(9_000),
-        Fault::Answer(BUSY),
+        BUSY,
         Fault::Late(Duration::from_millis(5)),
     ];
     let proxy = Proxy::before(&registry.address, faults).await;
@@ -106,8 +101,8 @@ async fn what_stays_broken_ends_with_a_code() {
     let origin = origin(&proxy.address, REPOSITORY, digest);
     let always = |fault: Fault| std::iter::repeat_n(fault, limits().tries as usize);
     for (fault, code) in [
-        (Fault::Answer(BUSY), "server-error"),
-        (Fault::Answer(BROKEN), "server-error"),
+        (BUSY, "server-error"),
+        (BROKEN, "server-error"),
         (Fault::CutAfter(0), "unreachable"),
         (Fault::Answer("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"), "not-found"),
         (Fault::Answer("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"), "digest-mismatch"),

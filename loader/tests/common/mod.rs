@@ -120,9 +120,9 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 /// A loader at work. It ends with the test, or by [`Loader::stop`].
 #[derive(Debug)]
-pub(crate) struct Loader {
+pub(crate) struct Loader<T = Copying> {
     pub(crate) home: Home,
-    pub(crate) transport: Copying,
+    pub(crate) transport: T,
     pub(crate) board: Arc<Board>,
     reporter: Option<Reporter>,
     task: JoinHandle<()>,
@@ -171,12 +171,21 @@ impl Home {
 
     /// Begins with what is there.
     pub(crate) fn start(self) -> Loader {
+        let transport = Copying::default();
+        self.begin(transport.clone(), transport)
+    }
+
+    /// Begins with what is there, and brings the rest by `fetch`.
+    pub(crate) fn start_with(self, fetch: impl Fetch) -> Loader<()> {
+        self.begin(fetch, ())
+    }
+
+    fn begin<T>(self, fetch: impl Fetch, transport: T) -> Loader<T> {
         let store = Store::open_or_create(&self.artifacts()).unwrap();
         let placer = self.placer(store);
         let remembered = placer.records().load().unwrap();
         let (reporter, feed) = source::channel();
         let board = Arc::new(Board::new("command", feed.clone(), self.clock));
-        let transport = Copying::default();
         let pace = Pace {
             backoff: Backoff {
                 first: Duration::from_millis(20),
@@ -186,20 +195,14 @@ impl Home {
             working: 2,
         };
         let machine = Machine { clock: self.clock, chance: || 0.5 };
-        let reconciler = Reconciler::new(
-            transport.clone(),
-            Arc::new(placer),
-            Arc::clone(&board),
-            pace,
-            machine,
-            remembered,
-        );
+        let reconciler =
+            Reconciler::new(fetch, Arc::new(placer), Arc::clone(&board), pace, machine, remembered);
         let task = tokio::spawn(reconciler.run(feed));
         Loader { home: self, transport, board, reporter: Some(reporter), task }
     }
 }
 
-impl Loader {
+impl<T> Loader<T> {
     /// From now on it follows the files of `directory`.
     pub(crate) fn follow(&mut self, directory: &Path) {
         let reporter = self.reporter.take().expect("nothing else feeds it");
@@ -225,25 +228,6 @@ impl Loader {
         let reporter = self.reporter.as_ref().expect("nothing else feeds it");
         let unseen = unseen.iter().map(|start| (*start).to_owned()).collect();
         reporter.wanted(Desired { unseen, ..Desired::of(objects) });
-    }
-
-    /// An image at a digest that leads to what `tree` has of `feature` now.
-    pub(crate) fn image(&self, tree: &Tree, feature: &str) -> Registration {
-        let copy = self.home.root.path().join(format!("image-{}", self.transport.places()));
-        copy_all(&tree.path(feature), &copy);
-        let digest = Sha256Digest::of(copy.to_str().unwrap().as_bytes());
-        let origin = Origin::Image(
-            format!("registry.example.org/{feature}@sha256:{digest}").parse().unwrap(),
-        );
-        self.transport.lead(&origin, &copy);
-        Registration { feature: feature.parse().unwrap(), origin }
-    }
-
-    /// A CDN that serves what `tree` has of `feature` at any time.
-    pub(crate) fn cdn(&self, tree: &Tree, feature: &str) -> Registration {
-        let origin = Origin::Cdn(format!("https://cdn.example.org/{feature}/").parse().unwrap());
-        self.transport.lead(&origin, &tree.path(feature));
-        Registration { feature: feature.parse().unwrap(), origin }
     }
 
     /// Waits until the status of a feature is like that.
@@ -285,7 +269,7 @@ impl Loader {
         .await;
     }
 
-    pub(crate) async fn wait<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    pub(crate) async fn wait<A>(&self, what: &str, mut ask: impl FnMut() -> Option<A>) -> A {
         let asked = async {
             loop {
                 if let Some(answer) = ask() {
@@ -319,6 +303,27 @@ impl Loader {
     /// What is in place of a feature, verified as a host would.
     pub(crate) fn index(&self, feature: &str) -> Option<ReleaseIndex> {
         verified(&self.home.artifacts(), feature)
+    }
+}
+
+impl Loader {
+    /// An image at a digest that leads to what `tree` has of `feature` now.
+    pub(crate) fn image(&self, tree: &Tree, feature: &str) -> Registration {
+        let copy = self.home.root.path().join(format!("image-{}", self.transport.places()));
+        copy_all(&tree.path(feature), &copy);
+        let digest = Sha256Digest::of(copy.to_str().unwrap().as_bytes());
+        let origin = Origin::Image(
+            format!("registry.example.org/{feature}@sha256:{digest}").parse().unwrap(),
+        );
+        self.transport.lead(&origin, &copy);
+        Registration { feature: feature.parse().unwrap(), origin }
+    }
+
+    /// A CDN that serves what `tree` has of `feature` at any time.
+    pub(crate) fn cdn(&self, tree: &Tree, feature: &str) -> Registration {
+        let origin = Origin::Cdn(format!("https://cdn.example.org/{feature}/").parse().unwrap());
+        self.transport.lead(&origin, &tree.path(feature));
+        Registration { feature: feature.parse().unwrap(), origin }
     }
 }
 

@@ -26,6 +26,19 @@ pub(crate) enum Fault {
     Answer(&'static str),
 }
 
+/// A server that cannot now.
+pub(crate) const BUSY: Fault = Fault::Answer(
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+);
+/// A server that fails.
+pub(crate) const BROKEN: Fault = Fault::Answer(
+    "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\nconnection: close\r\n\r\noops",
+);
+/// A server that asks for a second of peace.
+pub(crate) const TOO_MANY: Fault = Fault::Answer(
+    "HTTP/1.1 429 Too Many Requests\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+);
+
 /// A proxy, which stops when this is dropped.
 pub(crate) struct Proxy {
     pub(crate) address: String,
