@@ -23,7 +23,6 @@ use common::network::tokens::{Tokens, WHO};
 use common::network::{Place, limits, origin, plain, released};
 use pilar_artifact::Sha256Digest;
 use pilar_loader::transport::{AzureIdentity, Limits, Options};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = "features/lab";
@@ -276,15 +275,7 @@ async fn credential_helpers_are_asked() {
 
 #[tokio::test]
 async fn tls_with_an_authority_of_our_own() {
-    let key = KeyPair::generate().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, key).unwrap();
-    let server = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
-    let leaf = leaf.signed_by(&server, &authority).unwrap();
-    let pem = authority.pem();
-    let registry = Registry::with_tls(&leaf.pem(), &server.serialize_pem(), &pem).await;
+    let (registry, pem) = Registry::with_tls().await;
     let origin = origin(&registry.address, REPOSITORY, push(&registry).await);
     let trusting = Options { extra_ca: Some(pem.into_bytes()), ..Options::default() };
     Place::new(trusting).fetch(&origin).await.whole();

@@ -16,10 +16,12 @@ use crate::unpack::Refusal;
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// No connection, or one that broke.
-    #[error("{url} cannot be reached: {cause}")]
+    #[error("{url} cannot be reached{}: {cause}", through(.proxy.as_deref()))]
     Unreachable {
         /// The address.
         url: String,
+        /// The proxy on the way there, where no connection came about and there is one.
+        proxy: Option<String>,
         /// What the network said.
         cause: String,
     },
@@ -181,6 +183,9 @@ impl FetchError {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
+            Self::Unreachable { proxy: Some(_), .. } => {
+                "see that the proxy of HTTP_PROXY or HTTPS_PROXY runs and lets it through, or name the host in NO_PROXY; it is tried again"
+            }
             Self::Unreachable { .. } | Self::Stalled { .. } | Self::TooSlow { .. } => {
                 "see that the address is right and that network, proxy and certificates let it through; it is tried again"
             }
@@ -247,4 +252,8 @@ impl FetchError {
             | Self::Option { .. } => false,
         }
     }
+}
+
+fn through(proxy: Option<&str>) -> String {
+    proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default()
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 use jiff::fmt::rfc2822;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, RANGE,
@@ -14,7 +17,7 @@ use reqwest::header::{
 use reqwest::{Certificate, Client, NoProxy, Proxy, Response, StatusCode, Url, redirect};
 use tokio::time::Instant;
 
-use super::{FetchError, Jitter, Limits, Options};
+use super::{FetchError, Jitter, Limits, Options, Proxies};
 
 /// How many redirects are followed for one request.
 const REDIRECTS: usize = 5;
@@ -27,6 +30,8 @@ pub(super) const SLOWEST: u64 = 30 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: Client,
+    /// The proxies that the client goes through, by the rules that it goes by.
+    proxies: Arc<Matcher>,
     plain: BTreeSet<String>,
     pub(super) limits: Limits,
     pub(super) jitter: Jitter,
@@ -136,10 +141,16 @@ impl Http {
             let proxy = Proxy::https(proxy).map_err(bad("HTTPS_PROXY"))?;
             builder = builder.proxy(proxy.no_proxy(none));
         }
+        let Proxies { http, https, none } = &options.proxies;
+        let proxies = Matcher::builder()
+            .http(http.clone().unwrap_or_default())
+            .https(https.clone().unwrap_or_default())
+            .no(none.clone().unwrap_or_default())
+            .build();
         let client = builder.build().map_err(bad("the HTTP client"))?;
         let plain =
             options.plain_http_hosts.iter().map(|host| without_default_port(host)).collect();
-        Ok(Self { client, plain, limits, jitter })
+        Ok(Self { client, proxies: Arc::new(proxies), plain, limits, jitter })
     }
 
     /// The root of a host that was named without a scheme: TLS, unless it was named as one without.
@@ -246,7 +257,15 @@ impl Http {
         if error.is_timeout() && !error.is_connect() {
             return FetchError::Stalled { url: shown(url), came: 0, after: self.limits.idle };
         }
-        FetchError::Unreachable { url: shown(url), cause: cause(&error) }
+        let proxy = if error.is_connect() { self.proxy(url) } else { None };
+        FetchError::Unreachable { url: shown(url), proxy, cause: cause(&error) }
+    }
+
+    /// The proxy on the way to an address, without what lets in there.
+    fn proxy(&self, url: &Url) -> Option<String> {
+        let address: Uri = url.as_str().parse().ok()?;
+        let intercepted = self.proxies.intercept(&address)?;
+        Some(intercepted.uri().to_string())
     }
 }
 

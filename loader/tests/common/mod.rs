@@ -83,7 +83,8 @@ impl Fetch for Copying {
         let place = self.0.places.lock().unwrap().get(&origin).cloned();
         assert!(place.as_deref() != Some(Path::new(DEFECT)), "a defect of the loader");
         let Some(place) = place else {
-            return Err(FetchError::Unreachable { url: origin, cause: "no such place".to_owned() });
+            let cause = "no such place".to_owned();
+            return Err(FetchError::Unreachable { url: origin, proxy: None, cause });
         };
         // As a CDN says that nothing has changed.
         let index = fs::read(place.join("releases.json")).ok();

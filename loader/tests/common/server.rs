@@ -100,7 +100,12 @@ impl Shared {
             self.busiest.fetch_max(busy, Ordering::SeqCst);
             std::thread::sleep(Duration::from_millis(5));
             self.busy.fetch_sub(1, Ordering::SeqCst);
-            let path = request.split(' ').nth(1).unwrap_or_default().trim_start_matches('/');
+            let target = request.split(' ').nth(1).unwrap_or_default();
+            // Through a proxy it is the whole address.
+            let path = target
+                .split_once("://")
+                .map_or(target, |(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+            let path = path.trim_start_matches('/');
             let body = fs::read(self.root.join(path));
             let tag = body.as_ref().map(|body| format!("\"{}\"", Sha256Digest::of(body))).ok();
             let is_known = tag.is_some() && known == tag;

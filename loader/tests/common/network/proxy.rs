@@ -106,10 +106,7 @@ async fn carry(
     struck: &AtomicUsize,
 ) -> std::io::Result<()> {
     if let Fault::Answer(answer) = fault {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(client.read_u8().await?);
-        }
+        head_of(&mut client).await?;
         struck.fetch_add(1, Ordering::SeqCst);
         client.write_all(answer.as_bytes()).await?;
         return client.shutdown().await;
@@ -156,8 +153,8 @@ async fn carry(
     }
 }
 
-/// A proxy of the other kind, which carries what it is asked to by `CONNECT` (RFC 9110 §9.3.6). It stops when this is
-/// dropped.
+/// A proxy of the other kind, which is told where to: by `CONNECT`, or by the whole address in the first line (RFC 9110
+/// §9.3.6, RFC 9112 §3.2.2). It stops when this is dropped.
 pub(crate) struct Tunnel {
     pub(crate) address: String,
     carried: Arc<AtomicUsize>,
@@ -192,13 +189,26 @@ impl Drop for Tunnel {
 }
 
 async fn tunnel(mut client: TcpStream) -> std::io::Result<()> {
+    let head = head_of(&mut client).await?;
+    let text = str::from_utf8(&head).unwrap();
+    let (method, rest) = text.split_once(' ').unwrap();
+    let (target, _) = rest.split_once(' ').unwrap();
+    let address = target.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+    let mut server = TcpStream::connect(address.unwrap_or(target)).await?;
+    if method == "CONNECT" {
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    } else {
+        // A server takes a whole address as well, and a client has a connection for each server.
+        server.write_all(&head).await?;
+    }
+    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+}
+
+/// The lines before a body.
+async fn head_of(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);
     }
-    let head = String::from_utf8(head).unwrap();
-    let target = head.strip_prefix("CONNECT ").and_then(|rest| rest.split(' ').next());
-    let mut server = TcpStream::connect(target.expect("it is asked to connect")).await?;
-    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-    tokio::io::copy_bidirectional(&mut client, &mut server).await.map(drop)
+    Ok(head)
 }

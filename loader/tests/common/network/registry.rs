@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pilar_artifact::Sha256Digest;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use reqwest::{Certificate, Client};
 use tempfile::TempDir;
@@ -60,18 +61,26 @@ impl Registry {
         Self::start(dir, &auth, "", None).await
     }
 
-    /// One that speaks TLS.
-    pub(crate) async fn with_tls(certificate: &str, key: &str, authority: &str) -> Self {
+    /// One that speaks TLS, and the certificate of the authority of its own that vouches for it.
+    pub(crate) async fn with_tls() -> (Self, String) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let authority = CertifiedIssuer::self_signed(params, key).unwrap();
+        let server = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["127.0.0.1".into()]).unwrap();
+        let leaf = leaf.signed_by(&server, &authority).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let (chain, private) = (dir.path().join("chain.pem"), dir.path().join("key.pem"));
-        fs::write(&chain, certificate).unwrap();
-        fs::write(&private, key).unwrap();
+        fs::write(&chain, leaf.pem()).unwrap();
+        fs::write(&private, server.serialize_pem()).unwrap();
         let tls = format!(
             "  tls:\n    certificate: {}\n    key: {}\n",
             chain.display(),
             private.display()
         );
-        Self::start(dir, "", &tls, Some(authority)).await
+        let pem = authority.pem();
+        (Self::start(dir, "", &tls, Some(&pem)).await, pem)
     }
 
     async fn start(dir: TempDir, auth: &str, tls: &str, authority: Option<&str>) -> Self {
