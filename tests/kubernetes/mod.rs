@@ -223,7 +223,8 @@ impl Cluster {
         format!("https://127.0.0.1:{}", self.port)
     }
 
-    fn path(&self, name: &str) -> String {
+    /// One of the files of the cluster, such as `ca.crt`, `server.crt` or `server.key`.
+    pub(crate) fn path(&self, name: &str) -> String {
         let path: PathBuf = self.room.path().join(name);
         path.into_os_string().into_string().unwrap()
     }

@@ -1,4 +1,5 @@
 //! The source, and what it says in words that a test can compare.
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 use std::fmt::Write as _;
 use std::io;

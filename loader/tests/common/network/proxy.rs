@@ -1,13 +1,18 @@
 //! A network that fails as it is told to, once for each connection, and then no more.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinHandle};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// What happens to a connection. Bytes are those that come from the server.
 #[derive(Debug, Clone)]
@@ -50,21 +55,37 @@ pub(crate) struct Proxy {
 
 impl Proxy {
     pub(crate) async fn before(server: &str, faults: impl IntoIterator<Item = Fault>) -> Self {
+        Self::start(server, None, faults).await
+    }
+
+    /// One whose faults strike what is said within TLS.
+    pub(crate) async fn within(tls: Tls, server: &str) -> Self {
+        Self::start(server, Some(tls), []).await
+    }
+
+    async fn start(
+        server: &str,
+        tls: Option<Tls>,
+        faults: impl IntoIterator<Item = Fault>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let waiting = Arc::new(Mutex::new(faults.into_iter().collect::<VecDeque<_>>()));
         let struck = Arc::new(AtomicUsize::new(0));
         let open = Arc::new(Mutex::new(Vec::new()));
-        let (next, counted, server) =
-            (Arc::clone(&waiting), Arc::clone(&struck), server.to_owned());
-        let opened = Arc::clone(&open);
+        let (next, counted) = (Arc::clone(&waiting), Arc::clone(&struck));
+        let (opened, far) = (Arc::clone(&open), Arc::new((server.to_owned(), tls)));
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let fault = next.lock().unwrap().pop_front().unwrap_or(Fault::None);
-                let (counted, server) = (Arc::clone(&counted), server.clone());
+                let (counted, far) = (Arc::clone(&counted), Arc::clone(&far));
                 let carried = tokio::spawn(async move {
+                    let (server, tls) = &*far;
                     // That either side goes away is what this is about.
-                    let _ = carry(client, &server, fault, &counted).await;
+                    let _ = match tls {
+                        None => carry(client, connect(server), fault, &counted).await,
+                        Some(tls) => tls.carry(client, server, fault, &counted).await,
+                    };
                 });
                 opened.lock().unwrap().push(carried.abort_handle());
             }
@@ -99,57 +120,104 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(
-    mut client: TcpStream,
-    server: &str,
+/// What it takes to be a server to the client, and a client to the server.
+pub(crate) struct Tls {
+    acceptor: TlsAcceptor,
+    connector: TlsConnector,
+}
+
+impl Tls {
+    /// With these files in PEM: a chain of certificates and its key, and the authority of the server.
+    pub(crate) fn of(chain: &str, key: &str, authority: &str) -> Self {
+        let certificates = |path| CertificateDer::pem_file_iter(path).unwrap().map(Result::unwrap);
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let server = ServerConfig::builder().with_no_client_auth();
+        let server = server.with_single_cert(certificates(chain).collect(), key).unwrap();
+        let mut trusted = RootCertStore::empty();
+        trusted.add_parsable_certificates(certificates(authority));
+        let client = ClientConfig::builder().with_root_certificates(trusted);
+        let (server, client) = (Arc::new(server), Arc::new(client.with_no_client_auth()));
+        Self { acceptor: server.into(), connector: client.into() }
+    }
+
+    async fn carry(
+        &self,
+        client: TcpStream,
+        server: &str,
+        fault: Fault,
+        struck: &AtomicUsize,
+    ) -> io::Result<()> {
+        let client = self.acceptor.accept(client).await?;
+        let (host, _) = server.split_once(':').unwrap();
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let upstream = async { self.connector.connect(name, connect(server).await?).await };
+        carry(client, upstream, fault, struck).await
+    }
+}
+
+async fn connect(server: &str) -> io::Result<TcpStream> {
+    TcpStream::connect(server).await
+}
+
+async fn carry<C, S>(
+    mut client: C,
+    upstream: impl Future<Output = io::Result<S>>,
     fault: Fault,
     struck: &AtomicUsize,
-) -> std::io::Result<()> {
+) -> io::Result<()>
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let strikes = || struck.fetch_add(1, Ordering::SeqCst);
     if let Fault::Answer(answer) = fault {
         head_of(&mut client).await?;
-        struck.fetch_add(1, Ordering::SeqCst);
+        strikes();
         client.write_all(answer.as_bytes()).await?;
         return client.shutdown().await;
     }
-    let upstream = TcpStream::connect(server).await?;
-    let (mut from_client, mut to_client) = client.into_split();
-    let (mut from_server, mut to_server) = upstream.into_split();
-    let up = tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
-    let mut piece = vec![0; 8192];
-    let mut count = 0;
-    loop {
-        let read = from_server.read(&mut piece).await?;
-        if read == 0 {
-            return Ok(());
-        }
-        let (before, after) = (count, count + read);
-        count = after;
-        match fault {
-            Fault::Late(pause) => {
-                if before == 0 {
-                    struck.fetch_add(1, Ordering::SeqCst);
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_server, mut to_server) = tokio::io::split(upstream.await?);
+    let down = async {
+        let mut piece = vec![0; 8192];
+        let mut count = 0;
+        loop {
+            let read = from_server.read(&mut piece).await?;
+            if read == 0 {
+                return to_client.shutdown().await;
+            }
+            let (before, after) = (count, count + read);
+            count = after;
+            match fault {
+                Fault::Late(pause) => {
+                    if before == 0 {
+                        strikes();
+                    }
+                    tokio::time::sleep(pause).await;
                 }
-                tokio::time::sleep(pause).await;
+                Fault::Corrupt(at) if (before..after).contains(&at) => {
+                    strikes();
+                    piece[at - before] ^= 0xff;
+                }
+                Fault::CutAfter(at) | Fault::StallAfter(at) if after > at => {
+                    strikes();
+                    to_client.write_all(&piece[..at - before]).await?;
+                    to_client.flush().await?;
+                    if matches!(fault, Fault::StallAfter(_)) {
+                        std::future::pending::<()>().await;
+                    }
+                    return Ok(());
+                }
+                _ => {}
             }
-            Fault::Corrupt(at) if (before..after).contains(&at) => {
-                struck.fetch_add(1, Ordering::SeqCst);
-                piece[at - before] ^= 0xff;
-            }
-            Fault::CutAfter(at) if after > at => {
-                struck.fetch_add(1, Ordering::SeqCst);
-                to_client.write_all(&piece[..at - before]).await?;
-                up.abort();
-                return Ok(());
-            }
-            Fault::StallAfter(at) if after > at => {
-                struck.fetch_add(1, Ordering::SeqCst);
-                to_client.write_all(&piece[..at - before]).await?;
-                let _ = up.await;
-                return Ok(());
-            }
-            _ => {}
+            to_client.write_all(&piece[..read]).await?;
+            to_client.flush().await?;
         }
-        to_client.write_all(&piece[..read]).await?;
+    };
+    tokio::select! {
+        // The client has gone.
+        gone = tokio::io::copy(&mut from_client, &mut to_server) => gone.map(drop),
+        ended = down => ended,
     }
 }
 
@@ -188,7 +256,7 @@ impl Drop for Tunnel {
     }
 }
 
-async fn tunnel(mut client: TcpStream) -> std::io::Result<()> {
+async fn tunnel(mut client: TcpStream) -> io::Result<()> {
     let head = head_of(&mut client).await?;
     let text = str::from_utf8(&head).unwrap();
     let (method, rest) = text.split_once(' ').unwrap();
@@ -205,7 +273,7 @@ async fn tunnel(mut client: TcpStream) -> std::io::Result<()> {
 }
 
 /// The lines before a body.
-async fn head_of(client: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+async fn head_of(client: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await?);
