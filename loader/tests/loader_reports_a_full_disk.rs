@@ -12,6 +12,8 @@
 
 mod common;
 
+use common::network::registry::Registry;
+use common::network::{image, origin};
 use common::program::{Place, Setup, get, wait_for};
 use common::server::Server;
 use common::tree::{Tree, Version};
@@ -54,6 +56,71 @@ fn each_fault_of_the_disk_has_its_code_and_the_tree_stays_clean() {
         let output = prepared(place.loader(&["init"]), &server).ends();
         assert!(output.status.success(), "{fault}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(verified(&place.artifacts(), "notes").is_some(), "{fault}");
+    }
+}
+
+/// The file that fills the disk.
+const LARGE: &str = "noise.bin";
+
+/// A version with a file that takes many writes.
+fn large(version: &str) -> Version {
+    let noise: Vec<u8> =
+        (0..300_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    Version::domain("notes", version, "/notes").with_file(LARGE, noise)
+}
+
+/// Where the first download of a process has the file.
+fn on_its_way(place: &Place, version: &str) -> std::path::PathBuf {
+    place.artifacts().join(format!(".staging/.incoming-notes-0/{version}/{LARGE}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_in_the_middle_of_a_file_keeps_the_old_version() {
+    let (tree, registry) = (Tree::new(), Registry::open().await);
+    let cdn = Server::of(&tree.artifacts());
+    let push = async || {
+        let digest = image::push_feature(&registry, "notes", &tree, "notes").await;
+        origin(&registry.address, "notes", digest).to_string()
+    };
+    let plain = format!("{},{}", cdn.host(), registry.address);
+    let (by_cdn, by_registry) = (Place::new(), Place::new());
+    let at = |place: &Place| verified(&place.artifacts(), "notes").unwrap().active_version;
+    let arguments = |place: &Place, from: &str| {
+        let into = place.artifacts().into_os_string().into_string().unwrap();
+        ["sync", "--once", "--from", from, "--into", &into].map(str::to_owned)
+    };
+    let mut versions = (0..).map(|minor| format!("1.{minor}.0"));
+    for error in ["ENOSPC", "EDQUOT"] {
+        let (old, new) = (versions.next().unwrap(), versions.next().unwrap());
+        for version in [&old, &new] {
+            tree.publish(&large(version));
+            let from_cdn = cdn.registration("notes").origin.to_string();
+            for (place, from) in [(&by_cdn, from_cdn), (&by_registry, push().await)] {
+                let words = arguments(place, &from);
+                let words = words.each_ref().map(String::as_str);
+                let what = format!("{error}: {from}");
+                if *version == new {
+                    let fault = format!("write:error={error}:when=2+");
+                    let path = on_its_way(place, version);
+                    let output = place
+                        .loader_with_fault_at(&path, &fault, &words)
+                        .with("LOADER_PLAIN_HTTP_HOSTS", &plain)
+                        .ends();
+                    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+                    assert_eq!(output.status.code(), Some(1), "{what}: {log}");
+                    assert!(log.contains("(store-full)") && log.contains(LARGE), "{what}: {log}");
+                    assert_eq!(at(place).to_string(), old, "{what}");
+                    assert!(!place.artifacts().join("notes").join(version).exists(), "{what}");
+                    assert_eq!(leftovers(&place.artifacts()), Vec::<String>::new(), "{what}");
+                }
+                // Well again.
+                let setup = place.loader(&words).with("LOADER_PLAIN_HTTP_HOSTS", &plain);
+                let output = setup.ends();
+                let log = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{what}: {log}");
+                assert_eq!(at(place).to_string(), *version, "{what}");
+            }
+        }
     }
 }
 

@@ -134,7 +134,7 @@ pub enum FetchError {
         failure: Failure,
     },
     /// The staging directory could not be written.
-    #[error(transparent)]
+    #[error("{}: {_0}", _0.path().display())]
     Store(#[from] StoreError),
     /// A thread of this program ended early.
     #[error("the writing thread ended early")]

@@ -48,7 +48,7 @@ pub enum Refusal {
     #[error("the layer cannot be read as an archive: {}", for_people(&.0.to_string()))]
     Damaged(io::Error),
     /// The staging directory could not be written.
-    #[error(transparent)]
+    #[error("{}: {_0}", _0.path().display())]
     Store(#[from] StoreError),
 }
 

@@ -68,9 +68,29 @@ impl Place {
 
     /// The program under a fault that strace injects.
     pub(crate) fn loader_with_fault(&self, fault: &str, arguments: &[&str]) -> Setup {
+        self.below_strace(&["-o", "/dev/null", "-e", &format!("inject={fault}")], arguments)
+    }
+
+    /// The same where the fault strikes only what has to do with the file at `path`.
+    pub(crate) fn loader_with_fault_at(
+        &self,
+        path: &Path,
+        fault: &str,
+        arguments: &[&str],
+    ) -> Setup {
+        let (path, fault) = (path.to_str().unwrap(), format!("inject={fault}"));
+        self.below_strace(&["-o", "/dev/null", "-P", path, "-e", &fault], arguments)
+    }
+
+    /// The program, whose `calls` are noted in `log` with the paths of what they are made on.
+    pub(crate) fn loader_traced(&self, calls: &str, log: &Path, arguments: &[&str]) -> Setup {
+        let (log, calls) = (log.to_str().unwrap(), format!("trace={calls}"));
+        self.below_strace(&["-y", "-o", log, "-e", &calls], arguments)
+    }
+
+    fn below_strace(&self, options: &[&str], arguments: &[&str]) -> Setup {
         let mut command = Command::new("strace");
-        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={fault}"), PROGRAM]);
-        command.args(arguments);
+        command.args(["-f", "-qq"]).args(options).arg(PROGRAM).args(arguments);
         self.prepare(command)
     }
 
