@@ -27,6 +27,8 @@ const MIB: usize = 1 << 20;
 const LARGEST_WINDOW: u32 = 23;
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
+type Compress = fn(&[u8]) -> Vec<u8>;
+
 fn id(number: usize) -> String {
     format!("feature-{number}")
 }
@@ -87,7 +89,7 @@ fn a_hundred_features_of_a_cdn_at_once_stay_within_64_mib() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_images_at_once_stay_within_64_mib() {
     let (tree, registry) = (released(), Registry::open().await);
-    let compressed: [(&str, fn(&[u8]) -> Vec<u8>); 2] = [("gzip", gzip), ("zstd", wide_zstd)];
+    let compressed: [(&str, Compress); 2] = [("gzip", gzip), ("zstd", wide_zstd)];
     for (compression, compress) in compressed {
         let place = Place::new();
         for number in 0..FEATURES {
