@@ -105,7 +105,7 @@ pub struct LoaderFeature {
     /// Why it did not succeed.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LoaderError>,
-    /// What is wrong although it serves and nothing failed: `index-stale`.
+    /// What is wrong although it serves and nothing failed: `index-stale`, `version-damaged`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub warning: Option<LoaderError>,
     /// When it was last tried.

@@ -95,6 +95,7 @@ pub fn read(
         pace: Pace {
             backoff: Backoff { first: FIRST_PAUSE, longest: LONGEST_PAUSE },
             poll: seconds("LOADER_CDN_POLL_SECONDS")?,
+            check: CHECK,
             working: WORKING,
         },
         init: Init {
@@ -120,6 +121,8 @@ pub fn read(
 /// Between what failed and its next try.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// Between two times that what is in place is read: damage that nobody asks for may wait, and disks have other work.
+const CHECK: Duration = Duration::from_secs(3600);
 /// Of one feature. Each holds what its thread has not yet written.
 const PARALLEL_FILES: usize = 2;
 /// Two cores are kept busy by hashing; more would only hold more files in memory.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod damage;
 pub mod http;
 pub mod machine;
 pub mod metrics;

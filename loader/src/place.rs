@@ -1,8 +1,9 @@
 //! From a staging directory into the tree: what passed verification, whole, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,9 +15,10 @@ use pilar_artifact::{
     FeatureId, Limits, MANIFEST_FILE, RELEASES_FILE, Rejection, ReleaseIndex, Sha256Digest,
     TrustedKeys,
 };
-use pilar_store::{Claim, FeatureDir, FeatureWriter, Incoming, Store, StoreError};
+use pilar_store::{Claim, FeatureDir, FeatureWriter, Incoming, Placed, Store, StoreError};
 use semver::Version;
 
+use crate::damage::Damage;
 use crate::problem::Problem;
 use crate::record::{Placement, Record, Records};
 use crate::registration::Origin;
@@ -75,11 +77,16 @@ pub struct Present {
 
 /// What came of placing.
 #[derive(Debug)]
-pub struct Outcome {
-    /// What is remembered from now on.
-    pub record: Record,
-    /// Things that are no error: a version that may not serve now and failed a check.
-    pub notes: Vec<Problem>,
+pub enum Outcome {
+    /// It is in place.
+    Placed {
+        /// What is remembered from now on.
+        record: Record,
+        /// What is no error: a version that may not serve now and failed a check.
+        notes: Vec<Rejection>,
+    },
+    /// Nothing has changed: what did not come because it is in the tree is damaged there, and has to come as well.
+    Damaged(Vec<Damage>),
 }
 
 impl Placer {
@@ -136,6 +143,24 @@ impl Placer {
         })
     }
 
+    /// Reads all of a version that was put in place, and says whether it is damaged. Where another index is in place
+    /// than `placed` speaks of, or one that no key vouches for any more, nobody can say.
+    pub fn damage(
+        &self,
+        feature: &FeatureId,
+        placed: &Placement,
+        version: &Version,
+    ) -> Option<Damage> {
+        let dir = self.read(feature).ok()??;
+        let context = self.context((self.clock)());
+        let in_place = verify::index(&dir, feature, &context).ok()?;
+        if !placed.is_of(Some(in_place.sha256)) {
+            return None;
+        }
+        let read = verify::version(&dir, &in_place.index, version, &context, &mut DropFiles);
+        Damage::of(&read.err()?)
+    }
+
     /// The digest of the index that came, if one did.
     ///
     /// # Errors
@@ -146,7 +171,8 @@ impl Placer {
     }
 
     /// Verifies what came, and makes it visible: versions first, the index last. Nothing of the tree changes where
-    /// a check fails.
+    /// a check fails. `damaged` are versions of the tree that are known to be and were asked for, so that one of them
+    /// that did not come is left out.
     ///
     /// # Errors
     /// A [`Problem`]; what served before still serves.
@@ -155,28 +181,42 @@ impl Placer {
         registered: &Registered,
         incoming: &Incoming,
         before: &Record,
+        damaged: &BTreeSet<Version>,
         validator: Option<String>,
     ) -> Result<Outcome, Problem> {
         let feature = &registered.registration.feature;
-        let arrived = Arrived { incoming: incoming.read()?, tree: self.read(feature)? };
+        let arrived = self.arrived(feature, incoming)?;
         let now = (self.clock)();
-        let context = Context { keys: &self.keys, now, host_version: None, limits: self.limits };
+        let context = self.context(now);
         let VerifiedIndex { index, sha256, .. } = verify::index(&arrived, feature, &context)?;
         let mut record = before.clone();
         let is_remote = matches!(registered.registration.origin, Origin::Cdn(_));
         if is_remote {
             record.highest_sequence = Some(not_lower(&index, before.highest_sequence)?);
         }
-        self.not_taken(feature, &index)?;
-        let (verified, notes) = verify_versions(&arrived, &index, &context)?;
+        let in_place = arrived.tree.as_ref().map(|tree| verify::index(tree, feature, &context));
+        let in_place = in_place.and_then(Result::ok).map(|verified| verified.index);
+        let named = |version: &Version| Some(in_place.as_ref()?.entry(version)?.manifest_sha256.0);
+        self.not_taken(feature, &index, named)?;
+        let verified = verify_versions(&arrived, &index, &context);
+        let refused = verified.as_ref().map_or_else(slice::from_ref, |(_, notes)| notes);
+        let found: Vec<Damage> =
+            refused.iter().filter_map(|refused| arrived.damage(refused, damaged)).collect();
+        if !found.is_empty() {
+            return Ok(Outcome::Damaged(found));
+        }
+        let (verified, notes) = verified?;
         let bytes = arrived.read(RELEASES_FILE, self.limits.json_bytes).map_err(|error| {
             Problem::new(error.code(), format!("{RELEASES_FILE}: {error}"), "try again")
         })?;
 
         let mut writer = self.store.lock(feature)?;
         let previous = writer.index_digest()?;
-        for version in verified.iter().filter(|version| arrived.has(version)) {
-            writer.adopt(incoming, version)?;
+        for verified in verified.iter().filter(|one| arrived.has(&one.manifest.version)) {
+            let version = &verified.manifest.version;
+            if writer.adopt(incoming, verified, named(version))? == Placed::Mended {
+                tracing::info!(feature = feature.as_str(), %version, "mended");
+            }
         }
         record.replaced = previous.filter(|_| before.is_ours(previous)).map(|index| index.hex());
         record.placed = Some(Placement {
@@ -197,7 +237,7 @@ impl Placer {
             writer.replace_index(previous, &bytes)?;
         }
         self.collect_from(&mut writer, &mut record, now)?;
-        Ok(Outcome { record, notes })
+        Ok(Outcome::Placed { record, notes })
     }
 
     /// Remembers that what is in place is registered in another place now.
@@ -250,18 +290,43 @@ impl Placer {
         Ok(is_ours)
     }
 
-    /// A version directory is never rewritten (contract §2), so another version of the same number cannot come.
-    fn not_taken(&self, feature: &FeatureId, index: &ReleaseIndex) -> Result<(), Problem> {
+    /// A version directory is never rewritten (contract §2), so another version of the same number cannot come. Where
+    /// the index in place has `named` the very manifest that is offered, none was published: what lies there instead
+    /// is damage.
+    fn not_taken(
+        &self,
+        feature: &FeatureId,
+        index: &ReleaseIndex,
+        named: impl Fn(&Version) -> Option<Sha256Digest>,
+    ) -> Result<(), Problem> {
         let present = self.present(feature)?;
         for entry in index.versions.iter().filter(|entry| entry.revoked.is_none()) {
             let offered = entry.manifest_sha256.0;
-            let published = present.versions.get(&entry.version);
-            if let Some(&published) = published.filter(|&&published| published != offered) {
+            let Some(&there) = present.versions.get(&entry.version) else { continue };
+            let published = named(&entry.version).unwrap_or(there);
+            if published != offered {
                 let path = self.artifacts.join(feature.as_str()).join(entry.version.to_string());
                 return Err(StoreError::ContentDiffers { path, published, offered }.into());
             }
         }
         Ok(())
+    }
+
+    fn context(&self, now: Timestamp) -> Context<'_> {
+        Context { keys: &self.keys, now, host_version: None, limits: self.limits }
+    }
+
+    fn arrived(&self, feature: &FeatureId, incoming: &Incoming) -> Result<Arrived, Problem> {
+        let (incoming, tree) = (incoming.read()?, self.read(feature)?);
+        let has_come = |version: &Version| {
+            incoming.read(&format!("{version}/{MANIFEST_FILE}"), self.limits.json_bytes).is_ok()
+        };
+        let arrived = self.versions(feature, &incoming)?.into_iter().filter(has_come).collect();
+        let kept = match &tree {
+            Some(tree) => self.versions(feature, tree)?.into_iter().collect(),
+            None => BTreeSet::new(),
+        };
+        Ok(Arrived { incoming, arrived, tree, kept })
     }
 
     fn read(&self, feature: &FeatureId) -> Result<Option<FeatureDir>, Problem> {
@@ -314,7 +379,7 @@ impl Placer {
         now: Timestamp,
     ) -> Result<(), Problem> {
         let Some(dir) = writer.read()? else { return Ok(()) };
-        let context = Context { keys: &self.keys, now, host_version: None, limits: self.limits };
+        let context = self.context(now);
         let Ok(in_place) = verify::index(&dir, writer.feature(), &context) else { return Ok(()) };
         let unnamed = record.left.iter().filter(|(one, _)| in_place.index.entry(one).is_none());
         let mut oldest_first: Vec<(Timestamp, Version)> =
@@ -367,7 +432,7 @@ fn verify_versions(
     arrived: &Arrived,
     index: &ReleaseIndex,
     context: &Context<'_>,
-) -> Result<(Vec<VerifiedVersion>, Vec<Problem>), Rejection> {
+) -> Result<(Vec<VerifiedVersion>, Vec<Rejection>), Rejection> {
     let verify =
         |version: &Version| verify::version(arrived, index, version, context, &mut DropFiles);
     let mut refused = None;
@@ -393,33 +458,42 @@ fn verify_versions(
         }
         match verify(&entry.version) {
             Ok(version) => verified.push(version),
-            Err(rejection) => notes.push(rejection.into()),
+            Err(rejection) => notes.push(rejection),
         }
     }
     verified.extend(serving);
     Ok((verified, notes))
 }
 
-/// What came, and behind it what is in the tree already.
+/// What came, and behind it what is in the tree already. A version is read from the one or the other: what is put in
+/// place has to be whole by itself.
 struct Arrived {
     incoming: FeatureDir,
+    arrived: BTreeSet<Version>,
     tree: Option<FeatureDir>,
+    kept: BTreeSet<Version>,
 }
 
 impl Arrived {
-    fn has(&self, version: &VerifiedVersion) -> bool {
-        let path = format!("{}/{MANIFEST_FILE}", version.manifest.version);
-        self.incoming.read(&path, Limits::default().json_bytes).is_ok()
+    fn has(&self, version: &Version) -> bool {
+        self.arrived.contains(version)
+    }
+
+    /// Damage that nobody knew of when this was asked for.
+    fn damage(&self, refused: &Rejection, known: &BTreeSet<Version>) -> Option<Damage> {
+        let is_new = |version: &Version| {
+            self.kept.contains(version) && !self.has(version) && !known.contains(version)
+        };
+        Damage::of(refused).filter(|damage| is_new(&damage.version))
     }
 }
 
 impl ReadArtifact for Arrived {
     fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
-        match (self.incoming.read(path, limit), &self.tree) {
-            (Err(ReadError::Missing), Some(tree)) if path != RELEASES_FILE => {
-                tree.read(path, limit)
-            }
-            (read, _) => read,
+        let version = path.split_once('/').and_then(|(version, _)| version.parse().ok());
+        match (&self.tree, version) {
+            (Some(tree), Some(version)) if !self.has(&version) => tree.read(path, limit),
+            _ => self.incoming.read(path, limit),
         }
     }
 }

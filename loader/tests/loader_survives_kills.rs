@@ -51,6 +51,8 @@ struct Scene {
     /// What may be seen, by the sequence of the index.
     old: Option<u64>,
     new: Option<u64>,
+    /// A file that is damaged in the old state, and nothing else is.
+    damaged: Option<&'static str>,
 }
 
 impl Scene {
@@ -80,6 +82,15 @@ impl Scene {
         Self { old: Some(1), new: None, ..scene }
     }
 
+    /// From a damaged 1.0.0 to a whole one.
+    fn mend() -> Self {
+        let (scene, damaged) = (Self::first(), "1.0.0/entry.js");
+        scene.settle();
+        fs::write(scene.place.artifacts().join("notes").join(damaged), "alert(1)").unwrap();
+        scene.keep_as_old();
+        Self { old: Some(1), damaged: Some(damaged), ..scene }
+    }
+
     fn second(window: Window, retain: &'static str) -> Self {
         let tree = Tree::keeping(window);
         tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
@@ -100,7 +111,7 @@ impl Scene {
         let server = Server::of(&tree.artifacts());
         place.register(&server.registration("notes"));
         fs::create_dir(place.artifacts()).unwrap();
-        let scene = Self { place, server, _tree: tree, retain, old, new };
+        let scene = Self { place, server, _tree: tree, retain, old, new, damaged: None };
         scene.keep_as_old();
         scene
     }
@@ -149,6 +160,8 @@ impl Scene {
                 let sequence = seen.map(|index| index.sequence);
                 assert!(sequence == self.old || sequence == self.new, "{fault}: {sequence:?}");
             }
+            // Nothing else is wrong with it, at any time.
+            Err(error) if error.code() == "file-hash" && self.damaged == Some(error.file()) => {}
             // What this reader holds open may be taken out, and where a version's time is over at once it may go
             // while it is read. Then the index is another one by now.
             Err(error) => assert!(before != index(), "{fault}: {error}"),
@@ -196,6 +209,7 @@ fn a_kill_at_any_call_leaves_the_old_state_or_the_new_one() {
         ("an upgrade", Scene::upgrade),
         ("a collection", Scene::collection),
         ("a removal", Scene::removal),
+        ("a mend", Scene::mend),
     ];
     let kills: usize = thread::scope(|scope| {
         let begun =

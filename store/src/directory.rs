@@ -151,7 +151,12 @@ impl Directory {
     ) -> Result<(), StoreError> {
         let name = name.as_ref();
         renameat_with(&self.fd, from.as_ref(), &to.fd, name, flags).map_err(|error| {
-            StoreError::io("rename into place", &to.path.join(name))(error.into())
+            let path = to.path.join(name);
+            if error == Errno::INVAL && flags.contains(RenameFlags::EXCHANGE) {
+                StoreError::NoExchange { path }
+            } else {
+                StoreError::io("rename into place", &path)(error.into())
+            }
         })?;
         to.sync()
     }

@@ -54,6 +54,12 @@ pub enum StoreError {
         /// What the bytes are, or why they are not looked at.
         found: Result<Sha256Digest, ReadError>,
     },
+    /// The file system does not know `RENAME_EXCHANGE` (renameat2(2)).
+    #[error("the file system cannot let two directories change places by one rename")]
+    NoExchange {
+        /// What was to be replaced.
+        path: PathBuf,
+    },
     /// Another loader works in this tree.
     #[error("another loader works in this directory")]
     Busy {
@@ -88,6 +94,7 @@ impl StoreError {
             Self::NotAFile { .. } => "store-not-a-file",
             Self::ContentDiffers { .. } => "version-taken",
             Self::Damaged { .. } => "version-damaged",
+            Self::NoExchange { .. } => "store-no-exchange",
             Self::Busy { .. } => "store-busy",
             Self::IndexChanged { .. } => "index-changed",
         }
@@ -101,6 +108,7 @@ impl StoreError {
             | Self::NotAFile { path }
             | Self::ContentDiffers { path, .. }
             | Self::Damaged { path, .. }
+            | Self::NoExchange { path }
             | Self::Busy { path }
             | Self::IndexChanged { path, .. } => path,
         }
@@ -131,7 +139,14 @@ impl StoreError {
             Self::ContentDiffers { .. } => {
                 "raise \"version\" in the source manifest and build again"
             }
-            Self::Damaged { .. } => "publish the same sources under a new version number",
+            Self::Damaged { .. } => {
+                "see the disk and who writes there; put the directory back as it was published, as a loader does by \
+                 itself, or publish the same sources under a new version number"
+            }
+            Self::NoExchange { .. } => {
+                "move the artifacts directory to ext4, XFS, Btrfs or tmpfs; or remove that directory, and it is made \
+                 anew"
+            }
             Self::Busy { .. } => "end the other pilar-loader, or name another directory",
             Self::IndexChanged { .. } => {
                 "run it again, and let only pilar and pilar-loader write there"

@@ -31,6 +31,8 @@ pub enum Placed {
     New,
     /// It was there already, with the same content.
     AlreadyThere,
+    /// It was there and damaged, and is whole now.
+    Mended,
 }
 
 impl<'w> StagedVersion<'w> {

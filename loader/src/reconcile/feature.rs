@@ -1,17 +1,20 @@
 //! One feature: fetched, placed, tried again, looked at again, taken out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pilar_artifact::FeatureId;
 use pilar_artifact::loader_status::{LoaderFeature, OriginKind};
+use semver::Version;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::{Fetch, Shared};
-use crate::place::Placer;
+use crate::damage::Damage;
+use crate::place::{Outcome, Placer, Present};
 use crate::problem::Problem;
 use crate::record::{Placement, Record};
 use crate::registration::Origin;
@@ -47,12 +50,16 @@ pub(super) struct Feature<F> {
     shared: Arc<Shared<F>>,
     id: FeatureId,
     record: Record,
+    /// Versions in the tree that are damaged, until they are put right, and how.
+    damaged: BTreeMap<Version, Problem>,
+    /// When what is in place is to be read again; `None` where this process has not read it yet.
+    next_check: Option<Instant>,
     wanted: watch::Receiver<Want>,
 }
 
 /// Why an attempt ended without success.
 enum Ended {
-    /// Something else is wanted now.
+    /// Something else is wanted now, or more has to be fetched than was known.
     Overtaken,
     /// It failed.
     Failed {
@@ -69,7 +76,7 @@ impl<F: Fetch> Feature<F> {
         record: Record,
         wanted: watch::Receiver<Want>,
     ) -> Self {
-        Self { shared, id, record, wanted }
+        Self { shared, id, record, damaged: BTreeMap::new(), next_check: None, wanted }
     }
 
     /// Does what is wanted, again and again, until nobody wants anything more.
@@ -106,6 +113,7 @@ impl<F: Fetch> Feature<F> {
     async fn step(&mut self, want: &Want) -> Result<Option<Duration>, Ended> {
         match want {
             Want::Have(registered) => {
+                self.check().await?;
                 self.converge(registered).await?;
                 Ok(self.next_look(registered))
             }
@@ -125,6 +133,41 @@ impl<F: Fetch> Feature<F> {
         }
     }
 
+    /// Reads everything that was put in place, where it is time to: at first, before anybody serves it, and now and
+    /// then. Each version has a turn of its own, so that many bytes of one feature keep no other waiting.
+    async fn check(&mut self) -> Result<(), Ended> {
+        if self.next_check.is_some_and(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        let placed = self.record.placed.clone().map(Arc::new);
+        for version in placed.iter().flat_map(|placed| placed.versions.clone()) {
+            let (id, placed) = (self.id.clone(), placed.clone());
+            let damage = self
+                .blocking(move |placer| {
+                    Ok(placed.and_then(|placed| placer.damage(&id, &placed, &version)))
+                })
+                .await?;
+            damage.into_iter().for_each(|damage| self.note_damage(damage));
+            if self.wanted.has_changed().is_ok_and(|has_changed| has_changed) {
+                return Err(Ended::Overtaken);
+            }
+        }
+        let Shared { machine, pace, .. } = &*self.shared;
+        // Up to twice as long, so that those that were read together at first are not for ever.
+        self.next_check = Some(Instant::now() + pace.check.mul_f64(1.0 + (machine.chance)()));
+        Ok(())
+    }
+
+    /// From now on it counts as not being there, so that it is fetched.
+    fn note_damage(&mut self, damage: Damage) {
+        let Damage { version, problem } = damage;
+        let Problem { code, message, remedy } = &problem;
+        tracing::warn!(code, remedy, feature = self.id.as_str(), %version, "{message}");
+        self.shared.board.count(|counts| *counts.failures.entry(problem.code).or_default() += 1);
+        self.damaged.insert(version, problem);
+        self.shared.board.update(&self.id, |said| self.say_placed(said));
+    }
+
     async fn converge(&mut self, registered: &Registered) -> Result<(), Ended> {
         let start = Instant::now();
         self.say_begun(registered);
@@ -132,7 +175,8 @@ impl<F: Fetch> Feature<F> {
         self.collect().await?;
         let origin = &registered.registration.origin;
         let id = self.id.clone();
-        let present = self.blocking(move |placer| placer.present(&id)).await?;
+        let mut present = self.blocking(move |placer| placer.present(&id)).await?;
+        present.versions.retain(|version, _| !self.damaged.contains_key(version));
         let in_place = self.record.placed.clone().filter(|placed| {
             placed.origin == origin.identity()
                 && placed.is_of(present.index)
@@ -151,7 +195,7 @@ impl<F: Fetch> Feature<F> {
     async fn fetch_and_place(
         &mut self,
         registered: &Registered,
-        present: crate::place::Present,
+        present: Present,
         in_place: Option<Placement>,
     ) -> Result<Option<Fetched>, Ended> {
         let shared = Arc::clone(&self.shared);
@@ -185,16 +229,29 @@ impl<F: Fetch> Feature<F> {
             }
         }
         let (registered, record) = (registered.clone(), self.record.clone());
+        let damaged: BTreeSet<Version> = self.damaged.keys().cloned().collect();
         let validator = fetched.validator.clone();
-        let placed = self
-            .blocking(move |placer| placer.place(&registered, &incoming, &record, validator))
+        let outcome = self
+            .blocking(move |placer| {
+                placer.place(&registered, &incoming, &record, &damaged, validator)
+            })
             .await?;
-        self.record = placed.record;
-        for Problem { code, message, remedy } in &placed.notes {
-            let feature = self.id.as_str();
-            tracing::warn!(code, remedy, feature, "{message}");
+        match outcome {
+            Outcome::Placed { record, notes } => {
+                self.record = record;
+                let is_noted = |one: &Version| notes.iter().any(|note| note.version() == Some(one));
+                self.damaged.retain(|version, _| is_noted(version));
+                for note in notes {
+                    let Problem { code, message, remedy } = note.into();
+                    tracing::warn!(code, remedy, feature = self.id.as_str(), "{message}");
+                }
+                Ok(Some(fetched))
+            }
+            Outcome::Damaged(found) => {
+                found.into_iter().for_each(|damage| self.note_damage(damage));
+                Err(Ended::Overtaken)
+            }
         }
-        Ok(Some(fetched))
     }
 
     async fn remember_place(&mut self, registered: &Registered) -> Result<(), Ended> {
@@ -219,6 +276,7 @@ impl<F: Fetch> Feature<F> {
                 })
                 .await?;
             self.record = record;
+            self.damaged.clear();
             let feature = self.id.as_str();
             if was_ours {
                 self.shared.board.count(|counts| counts.taken_out += 1);
@@ -249,7 +307,8 @@ impl<F: Fetch> Feature<F> {
         let chance = (self.shared.machine.chance)();
         let poll = matches!(registered.registration.origin, Origin::Cdn(_))
             .then(|| self.shared.pace.poll.mul_f64(1.0 - chance / 10.0));
-        poll.into_iter().chain(self.next_collection()).min()
+        let check = self.next_check.map(|at| at.saturating_duration_since(Instant::now()));
+        poll.into_iter().chain(self.next_collection()).chain(check).min()
     }
 
     /// When there may be something to remove.
@@ -350,13 +409,13 @@ impl<F: Fetch> Feature<F> {
         said.index_sha256 = Some(placed.index_sha256.clone());
         said.sequence = Some(placed.sequence);
         said.active_version = Some(placed.active_version.clone());
-        let warning = placed.stale((self.shared.machine.clock)());
+        let stale = placed.stale((self.shared.machine.clock)());
         if let Some(Problem { code, message, remedy }) =
-            warning.as_ref().filter(|_| said.warning.is_none())
+            stale.as_ref().filter(|_| said.warning.is_none())
         {
             tracing::warn!(code, remedy, feature = self.id.as_str(), "{message}");
         }
-        said.warning = warning.as_ref().map(status::error);
+        said.warning = self.damaged.values().next().or(stale.as_ref()).map(status::error);
     }
 }
 

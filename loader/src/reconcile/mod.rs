@@ -42,6 +42,8 @@ pub struct Pace {
     pub backoff: Backoff,
     /// Between two looks at a CDN.
     pub poll: std::time::Duration,
+    /// Between two times that all bytes in place are read, at the least; up to twice as long.
+    pub check: std::time::Duration,
     /// Features that are worked on at the same time on the disk, verification included: each holds one file in memory.
     pub working: usize,
 }

@@ -134,6 +134,7 @@ pub(crate) struct Loader<T = Copying> {
 pub(crate) struct Home {
     root: TempDir,
     pub(crate) retain: Duration,
+    check: Duration,
     pub(crate) space: fn(&Path) -> std::io::Result<Space>,
     pub(crate) clock: fn() -> Timestamp,
 }
@@ -143,9 +144,15 @@ impl Home {
         Self {
             root: tempfile::tempdir().unwrap(),
             retain: Duration::from_secs(86_400),
+            check: Duration::from_secs(3600),
             space: |_| Ok(Space { free: 1 << 40, total: 1 << 40 }),
             clock: now,
         }
+    }
+
+    /// One whose loader reads all that is in place so often.
+    pub(crate) fn checking(check: Duration) -> Self {
+        Self { check, ..Self::new() }
     }
 
     /// What places into it.
@@ -193,6 +200,7 @@ impl Home {
                 longest: Duration::from_millis(100),
             },
             poll: Duration::from_millis(20),
+            check: self.check,
             working: 2,
         };
         let machine = Machine { clock: self.clock, chance: || 0.5 };
