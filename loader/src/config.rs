@@ -1,7 +1,7 @@
 //! The environment of the loader, read once and checked whole (contract §12).
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use pilar_settings::{KeySource, LOADER, SettingError, Settings};
@@ -62,7 +62,8 @@ pub struct Network {
     pub plain_http_hosts: BTreeSet<String>,
     /// `LOADER_EXTRA_CA_PATH`
     pub extra_ca: Option<PathBuf>,
-    /// `DOCKER_CONFIG` and `LOADER_PULL_SECRETS`
+    /// `DOCKER_CONFIG` and `LOADER_PULL_SECRETS`, or what `HOME` has where neither is set. One that is not there
+    /// counts as empty.
     pub docker_configs: Vec<PathBuf>,
     /// `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`
     pub proxies: Proxies,
@@ -130,8 +131,11 @@ const WORKING: usize = 2;
 
 fn network(settings: &Settings) -> Result<Network, SettingError> {
     let path = |name| settings.text(name).map(PathBuf::from);
-    let docker = path("DOCKER_CONFIG").map(|directory| directory.join("config.json"));
-    let secrets = list(settings, "LOADER_PULL_SECRETS").map(PathBuf::from);
+    let secrets: Vec<PathBuf> = list(settings, "LOADER_PULL_SECRETS").map(PathBuf::from).collect();
+    // What `docker login` has left for whoever runs the loader by hand; a pod is told what it may use.
+    let home = || settings.value("HOME").map(|home| Path::new(home).join(".docker"));
+    let docker = path("DOCKER_CONFIG").or_else(|| home().filter(|_| secrets.is_empty()));
+    let docker = docker.map(|directory| directory.join("config.json"));
     let proxy = |upper: &str, lower: &str| {
         settings.value(upper).or_else(|| settings.value(lower)).map(str::to_owned)
     };

@@ -26,7 +26,14 @@ async fn the_proxy_variables_count() {
     let tunnel = Tunnel::start().await;
     // By a name, so that what exempts the API server does not exempt the proxy.
     let proxy = format!("http://{}", tunnel.address.replace("127.0.0.1", "localhost"));
-    for (no_proxy, is_carried) in [("other.example.org", true), ("127.0.0.0/8", false)] {
+    for (no_proxy, is_carried) in [
+        ("other.example.org", true),
+        ("127.0.0.0/8", false),
+        // Nothing between two commas, or after the last, is nothing that is exempt.
+        ("other.example.org,, ", true),
+        (",other.example.org , 127.0.0.0/8,", false),
+        (",", true),
+    ] {
         let (place, before) = (site.place(), tunnel.carried());
         let loader = site.loader(&place, "init").with("LOADER_INIT_POLICY", "strict");
         let output = loader.with("HTTPS_PROXY", &proxy).with("NO_PROXY", no_proxy).ends();

@@ -14,13 +14,13 @@ use common::archive::Archive;
 use common::network;
 use common::network::image::{self, Blob};
 use common::network::proxy::{Fault, Proxy};
-use common::network::registry::Registry;
+use common::network::registry::{Registry, basic};
 use common::network::{FEATURE, released};
 use common::program::Place;
 use common::server::Server;
 use common::tree::{STRANGER, Tree, Version, signing_key};
 use pilar_loader::unpack::Compression;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const REPOSITORY: &str = "features/any";
 
@@ -149,6 +149,42 @@ async fn from_an_image_that_holds_none() {
         let from = format!("{plain}/{REPOSITORY}@sha256:{digest}");
         let said = in_a_thread(move || sync(&place, &plain, &["--from", &from])).await;
         refused(said, code);
+    }
+}
+
+#[tokio::test]
+async fn with_what_docker_login_has_left_unless_told_what_to_use() {
+    let registry = Registry::with_password("ward", "correct-horse").await;
+    let digest = image::push_tree(&registry, REPOSITORY, &released(&["1.0.0"])).await;
+    let (plain, from) =
+        (registry.address.clone(), format!("{}/{REPOSITORY}@sha256:{digest}", registry.address));
+    let homes = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [home, empty] = homes.each_ref().map(|home| home.path().to_owned());
+    let missing = empty.join("missing");
+    let auth = basic("ward", "correct-horse");
+    let auths = json!({ "auths": { &plain: { "auth": auth.strip_prefix("Basic ").unwrap() } } });
+    std::fs::create_dir(home.join(".docker")).unwrap();
+    std::fs::write(home.join(".docker/config.json"), auths.to_string()).unwrap();
+    for (told, home, is_let_in) in [
+        (None, Some(&home), true),
+        (None, Some(&empty), false),
+        (None, None, false),
+        (Some("DOCKER_CONFIG"), Some(&home), false),
+        (Some("LOADER_PULL_SECRETS"), Some(&home), false),
+    ] {
+        let place = Place::new();
+        let into = place.artifacts();
+        let words = ["sync", "--once", "--json", "--into", into.to_str().unwrap(), "--from", &from];
+        let mut setup = place.loader(&words).with("LOADER_PLAIN_HTTP_HOSTS", &plain);
+        for (name, value) in [(Some("HOME"), home), (told, Some(&missing))] {
+            if let Some((name, value)) = name.zip(value) {
+                setup = setup.with(name, value);
+            }
+        }
+        let output = in_a_thread(move || setup.ends()).await;
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let said = (output.status.code().unwrap(), said);
+        if is_let_in { done(said, &place, FEATURE) } else { refused(said, "unauthorized") }
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
         kind: Kind::Path,
         default: None,
         state: State::Active,
-        doc: "The directory of a docker `config.json` with credentials of registries.",
+        doc: "The directory of a docker `config.json` with credentials of registries. Where neither this nor `LOADER_PULL_SECRETS` is set, `.docker` in `HOME`.",
     },
     Variable {
         name: "LOADER_PULL_SECRETS",
