@@ -35,8 +35,10 @@ use known::Known;
 
 /// What makes a ConfigMap a registration.
 const SELECTOR: &str = "pilar-runtime/feature-registration=true";
-/// ConfigMaps in one reply. Each may be of a mebibyte, of which a registration needs a few hundred bytes.
-const PAGE: u32 = 20;
+/// ConfigMaps in one reply. Each may be of a mebibyte, of which a registration needs a few hundred bytes, and a reply is
+/// held more than once while it is read: as it came, as text, and as objects. Twenty would take all of the 64 MiB that
+/// a loader is to stay within; usual ones are so small that the number of requests does not count.
+const PAGE: u32 = 4;
 /// How much longer than a watch lasts a connection may be silent. kube itself grants a watch five seconds.
 const SLACK: Duration = Duration::from_secs(10);
 
