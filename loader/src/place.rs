@@ -81,7 +81,7 @@ pub enum Outcome {
     /// It is in place.
     Placed {
         /// What is remembered from now on.
-        record: Record,
+        record: Box<Record>,
         /// What is no error: a version that may not serve now and failed a check.
         notes: Vec<Rejection>,
     },
@@ -237,7 +237,7 @@ impl Placer {
             writer.replace_index(previous, &bytes)?;
         }
         self.collect_from(&mut writer, &mut record, now)?;
-        Ok(Outcome::Placed { record, notes })
+        Ok(Outcome::Placed { record: Box::new(record), notes })
     }
 
     /// Remembers that what is in place is registered in another place now.

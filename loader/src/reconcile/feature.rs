@@ -238,7 +238,7 @@ impl<F: Fetch> Feature<F> {
             .await?;
         match outcome {
             Outcome::Placed { record, notes } => {
-                self.record = record;
+                self.record = *record;
                 let is_noted = |one: &Version| notes.iter().any(|note| note.version() == Some(one));
                 self.damaged.retain(|version, _| is_noted(version));
                 for note in notes {
