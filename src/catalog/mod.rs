@@ -5,6 +5,7 @@
 
 mod discover;
 mod imports;
+mod large_pages;
 mod listed;
 mod load;
 mod memory;

@@ -12,6 +12,7 @@ use pilar_artifact::{FileName, Sha256Digest};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::param::page_size;
 
+use super::large_pages;
 use crate::http::Body;
 
 /// Files of this many bytes and up begin on a page. Sent by pages, one that does not costs twice as much; small ones
@@ -53,6 +54,7 @@ impl Sealer {
     /// # Errors
     /// What the kernel says.
     pub(super) fn seal(self) -> io::Result<Vec<SealedFile>> {
+        large_pages::gather(&self.memory, self.length);
         let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
         fcntl_add_seals(&self.memory, seals)?;
         let all = if self.length == 0 {
