@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::Failure;
+use crate::{Failure, network};
 
 /// The processor, its cores, the kernel and the distribution.
 pub(crate) fn describe() -> Result<Vec<(&'static str, String)>, Failure> {
@@ -19,6 +19,7 @@ pub(crate) fn describe() -> Result<Vec<(&'static str, String)>, Failure> {
         ("memory", memory),
         ("kernel", read("/proc/sys/kernel/osrelease")?.trim().to_owned()),
         ("system", system.trim_matches('"').to_owned()),
+        ("congestion control", network::congestion_control()?),
     ])
 }
 

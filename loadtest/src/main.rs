@@ -10,6 +10,7 @@ mod idle;
 mod latency;
 mod lifecycle;
 mod machine;
+mod network;
 mod oha;
 mod peers;
 mod plot;
@@ -101,10 +102,11 @@ struct Plan {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Command::parse() {
+    let command = Command::parse();
+    let outcome = network::enter().and_then(|()| match command {
         Command::Servers(arguments) => run(&arguments),
         Command::Lifecycle(arguments) => lifecycle::run(&arguments),
-    };
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -12,8 +12,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/sbin/nginx", "nginx"),
     ("/usr/lib/nginx/modules/ngx_http_brotli_static_module.so", "libnginx-mod-http-brotli-static"),
     ("/usr/bin/h2o", "h2o"),
+    IP,
     WRK,
 ];
+/// What sets up the network that is measured over.
+pub(crate) const IP: (&str, &str) = ("/sbin/ip", "iproute2");
 /// The client that sends as much as it can.
 pub(crate) const WRK: (&str, &str) = ("/usr/bin/wrk", "wrk");
 const STATIC_WEB_SERVER: CargoTool = CargoTool { name: "static-web-server", version: "2.44.1" };

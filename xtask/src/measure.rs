@@ -2,14 +2,14 @@
 
 use std::process::Command;
 
-use crate::bench::{WRK, commit};
+use crate::bench::{IP, WRK, commit};
 use crate::process::{build_release, call, cargo};
 use crate::setup::{REGISTRY, programs};
 use crate::{Failure, Workspace, kubernetes};
 
 /// Measures, and writes `docs/performance/lifecycle.md`.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Failure> {
-    programs(&[WRK, REGISTRY])?;
+    programs(&[IP, WRK, REGISTRY])?;
     kubernetes::build(workspace)?;
     build_release(workspace)?;
     call(&mut cargo(workspace, &["build", "--release", "--locked", "--package", "loadtest"]))?;
