@@ -44,6 +44,7 @@ pub(crate) fn run(
     let path = site.url("1k")?;
     let servers = lineup
         .iter()
+        .filter(|peer| peer.part() != Part::Floor)
         .filter(|peer| plan.idle_of_all || peer.part() != Part::Other)
         .map(|peer| Ok((peer, Server::start(peer.as_ref(), site, room)?)))
         .collect::<Result<Vec<_>, Failure>>()?;

@@ -5,6 +5,7 @@
 mod account;
 mod case;
 mod corpus;
+mod floor;
 mod http;
 mod idle;
 mod latency;
@@ -49,6 +50,8 @@ enum Command {
     Servers(Arguments),
     /// Releases, starts and memory of the host.
     Lifecycle(lifecycle::Arguments),
+    /// The server that `servers` starts for what the kernel takes alone.
+    Floor(floor::Arguments),
 }
 
 /// Where the programs are, and what to measure.
@@ -102,11 +105,11 @@ struct Plan {
 }
 
 fn main() -> ExitCode {
-    let command = Command::parse();
-    let outcome = network::enter().and_then(|()| match command {
-        Command::Servers(arguments) => run(&arguments),
-        Command::Lifecycle(arguments) => lifecycle::run(&arguments),
-    });
+    let outcome = match Command::parse() {
+        Command::Servers(arguments) => network::enter().and_then(|()| run(&arguments)),
+        Command::Lifecycle(arguments) => network::enter().and_then(|()| lifecycle::run(&arguments)),
+        Command::Floor(arguments) => floor::run(&arguments),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

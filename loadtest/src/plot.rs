@@ -134,6 +134,7 @@ fn look_of(part: Part, name: &str) -> Look {
         (Part::Other, "Caddy") => (RGBColor(74, 120, 176), 5, true),
         (Part::Other, "static-web-server") => (RGBColor(120, 148, 90), 5, true),
         (Part::Other, _) => (RGBColor(168, 84, 70), 5, true),
+        (Part::Floor, _) => (INK, 3, true),
     };
     Look { colour, radius, filled }
 }

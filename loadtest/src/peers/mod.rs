@@ -1,6 +1,7 @@
 //! The servers that are measured, each with the settings that an expert would choose for this work.
 
 mod caddy;
+mod floor;
 mod h2o;
 mod hono;
 mod nginx;
@@ -51,6 +52,8 @@ pub(crate) enum Part {
     Nginx,
     /// Another server.
     Other,
+    /// No server at all: what the kernel takes alone.
+    Floor,
 }
 
 /// All of them, in the order of the report.
@@ -73,6 +76,7 @@ pub(crate) fn lineup(arguments: &Arguments) -> Vec<Box<dyn Peer>> {
             program: arguments.static_web_server.clone(),
         }),
         Box::new(hono::Hono { dir: arguments.hono.clone() }),
+        Box::new(floor::Floor),
     ]
 }
 
