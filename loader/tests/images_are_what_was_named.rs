@@ -184,7 +184,7 @@ async fn a_layer_whose_version_is_in_the_tree_does_not_come_again() {
     let mut present = versions.clone();
     present.pop_last();
     let brought = place.fetch_what_is_new(&origin, &present, None).await;
-    assert!(brought.result.as_ref().unwrap().transferred < all * 2 / 3);
+    assert!(brought.transferred < all * 2 / 3);
     assert!(brought.has("releases.json") && brought.has("1.1.0/manifest.json"));
     assert!(!brought.has("1.0.0/manifest.json"));
     // The same version with another manifest is another one, and somebody else's word.
@@ -253,7 +253,7 @@ async fn images_of_pilar_arrive_and_only_what_is_new_of_them() {
     tree.publish(&tree::Version::facet(FEATURE, "1.1.0"));
     let next = origin(&registry.address, REPOSITORY, push());
     let brought = place.fetch_what_is_new(&next, &present, None).await;
-    assert!(brought.result.as_ref().unwrap().transferred < whole / 10);
+    assert!(brought.transferred < whole / 10);
     assert!(brought.has("releases.json") && brought.has("1.1.0/manifest.json"));
     place.fetch(&next).await.whole();
 }

@@ -20,7 +20,7 @@ use crate::record::{Placement, Record};
 use crate::registration::Origin;
 use crate::source::Registered;
 use crate::status;
-use crate::transport::{FetchError, Fetched, Trust, Wanted};
+use crate::transport::{FetchError, Tally, Trust, Wanted};
 
 /// The longest sleep: the clock of the machine may be set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
@@ -182,41 +182,45 @@ impl<F: Fetch> Feature<F> {
                 && placed.is_of(present.index)
                 && placed.versions.iter().all(|version| present.versions.contains_key(version))
         });
-        let mut fetched = None;
+        let mut transferred = None;
         if in_place.is_none() || matches!(origin, Origin::Cdn(_)) {
-            fetched = self.fetch_and_place(registered, present, in_place).await?;
+            transferred = self.fetch_and_place(registered, present, in_place).await?;
         }
         self.remember_place(registered).await?;
-        self.say_done(registered, fetched, start.elapsed());
+        self.say_done(registered, transferred, start.elapsed());
         Ok(())
     }
 
-    /// `None` where there was nothing new.
+    /// The bytes that came over the network; `None` where there was nothing new.
     async fn fetch_and_place(
         &mut self,
         registered: &Registered,
         present: Present,
         in_place: Option<Placement>,
-    ) -> Result<Option<Fetched>, Ended> {
+    ) -> Result<Option<u64>, Ended> {
         let shared = Arc::clone(&self.shared);
         let unique = shared.downloads.fetch_add(1, Ordering::Relaxed).to_string();
         let id = self.id.clone();
         let incoming = Arc::new(self.blocking(move |placer| placer.incoming(&id, &unique)).await?);
+        let tally = Tally::default();
         let wanted = Wanted {
             registration: &registered.registration,
             present: &present.versions,
             validator: in_place.as_ref().and_then(|placed| placed.validator.as_deref()),
             trust: Trust { keys: shared.placer.keys(), now: (shared.machine.clock)() },
             into: &incoming,
+            tally: &tally,
         };
         let fetched = tokio::select! {
-            fetched = shared.fetch.fetch(&wanted) => fetched.map_err(failed)?,
-            _ = self.wanted.changed() => return Err(Ended::Overtaken),
+            fetched = shared.fetch.fetch(&wanted) => fetched.map_err(failed),
+            _ = self.wanted.changed() => Err(Ended::Overtaken),
         };
+        // However it ended.
         shared.board.count(|counts| {
-            counts.transferred += fetched.transferred;
-            counts.retries += u64::from(fetched.retries);
+            counts.transferred += tally.transferred();
+            counts.retries += tally.retries();
         });
+        let fetched = fetched?;
         if !fetched.changed {
             return Ok(None);
         }
@@ -230,7 +234,7 @@ impl<F: Fetch> Feature<F> {
         }
         let (registered, record) = (registered.clone(), self.record.clone());
         let damaged: BTreeSet<Version> = self.damaged.keys().cloned().collect();
-        let validator = fetched.validator.clone();
+        let validator = fetched.validator;
         let outcome = self
             .blocking(move |placer| {
                 placer.place(&registered, &incoming, &record, &damaged, validator)
@@ -245,7 +249,7 @@ impl<F: Fetch> Feature<F> {
                     let Problem { code, message, remedy } = note.into();
                     tracing::warn!(code, remedy, feature = self.id.as_str(), "{message}");
                 }
-                Ok(Some(fetched))
+                Ok(Some(tally.transferred()))
             }
             Outcome::Damaged(found) => {
                 found.into_iter().for_each(|damage| self.note_damage(damage));
@@ -359,17 +363,17 @@ impl<F: Fetch> Feature<F> {
         });
     }
 
-    fn say_done(&self, registered: &Registered, fetched: Option<Fetched>, took: Duration) {
+    fn say_done(&self, registered: &Registered, transferred: Option<u64>, took: Duration) {
         let now = (self.shared.machine.clock)();
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        if let (Some(fetched), Some(placed)) = (&fetched, &self.record.placed) {
+        if let (Some(bytes), Some(placed)) = (transferred, &self.record.placed) {
             self.shared.board.count(|counts| counts.placed += 1);
             tracing::info!(
                 feature = self.id.as_str(),
                 version = %placed.active_version,
                 sequence = placed.sequence,
                 origin = %registered.registration.origin,
-                bytes = fetched.transferred,
+                bytes,
                 milliseconds,
                 "in place"
             );
@@ -379,9 +383,7 @@ impl<F: Fetch> Feature<F> {
             said.last_error = None;
             said.last_success_at = Some(now);
             said.duration_ms = Some(milliseconds);
-            if let Some(fetched) = fetched {
-                said.transferred_bytes = Some(fetched.transferred);
-            }
+            said.transferred_bytes = transferred.or(said.transferred_bytes);
             self.say_placed(said);
         });
     }

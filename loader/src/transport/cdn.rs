@@ -2,7 +2,6 @@
 //! name, each held against the digest it was named by.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pilar_artifact::index::IndexEntry;
@@ -36,19 +35,15 @@ pub(super) async fn fetch(
     base: &Url,
 ) -> Result<Fetched, FetchError> {
     let cdn = Cdn { access, base, wanted };
-    let validator = cdn.releases().await?;
-    let counted = |changed, validator| Fetched {
-        changed,
-        validator,
-        transferred: access.tally.transferred.load(Ordering::Relaxed),
-        retries: access.tally.retries.load(Ordering::Relaxed),
-    };
-    match validator {
-        Releases::Known => Ok(counted(false, wanted.validator.map(ToOwned::to_owned))),
+    match cdn.releases().await? {
+        Releases::Known => {
+            let validator = wanted.validator.map(ToOwned::to_owned);
+            Ok(Fetched { changed: false, validator })
+        }
         Releases::New { index, validator } => {
             let is_settled = cdn.versions(&index).await?;
             // Where something may come next time, it is asked for then, whether or not the index is still this one.
-            Ok(counted(true, validator.filter(|_| is_settled)))
+            Ok(Fetched { changed: true, validator: validator.filter(|_| is_settled) })
         }
     }
 }
@@ -189,9 +184,7 @@ impl Cdn<'_> {
     async fn file(&self, named: Named) -> Result<(), FetchError> {
         let Named { path, url, digest } = named;
         let limits = &self.access.http.limits;
-        let left = limits
-            .compressed_bytes
-            .saturating_sub(self.access.tally.transferred.load(Ordering::Relaxed));
+        let left = limits.compressed_bytes.saturating_sub(self.access.tally.transferred());
         let limit = limits.artifact.file_bytes.min(left);
         let (sink, feed) = channel();
         let into: Arc<Incoming> = Arc::clone(self.wanted.into);

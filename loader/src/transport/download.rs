@@ -7,11 +7,11 @@ use reqwest::header::{CONTENT_RANGE, HeaderMap};
 use reqwest::{Response, StatusCode};
 use tokio::sync::mpsc;
 
-use super::FetchError;
-use super::http::{Get, Http, Pace, SLOWEST, Tally, protocol, successful};
+use super::http::{Get, Http, Pace, SLOWEST, protocol, successful};
 use super::oci::Session;
 use super::patience::Patience;
 use super::turns::Turn;
+use super::{FetchError, Tally};
 
 /// How many pieces wait for the thread that takes them. A piece is what came at once, at most some 100 KiB.
 const PIECES: usize = 4;

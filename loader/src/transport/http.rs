@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use reqwest::header::{
 use reqwest::{Certificate, Client, NoProxy, Proxy, Response, StatusCode, Url, redirect};
 use tokio::time::Instant;
 
-use super::{FetchError, Jitter, Limits, Options, Proxies};
+use super::{FetchError, Jitter, Limits, Options, Proxies, Tally};
 
 /// How many redirects are followed for one request.
 const REDIRECTS: usize = 5;
@@ -35,20 +34,6 @@ pub(super) struct Http {
     plain: BTreeSet<String>,
     pub(super) limits: Limits,
     pub(super) jitter: Jitter,
-}
-
-/// What one fetch has cost so far.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) transferred: AtomicU64,
-    pub(super) retries: AtomicU32,
-}
-
-impl Tally {
-    /// Notes bytes that came.
-    pub(super) fn came(&self, bytes: usize) {
-        self.transferred.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
 }
 
 /// How fast a body comes: the time that was waited for it and the bytes that came, since both were last looked at.

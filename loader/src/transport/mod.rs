@@ -12,6 +12,7 @@ mod http;
 mod oci;
 mod options;
 mod patience;
+mod tally;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -24,12 +25,13 @@ use semver::Version;
 
 use crate::registration::{Origin, Registration};
 use download::Access;
-use http::{Http, Tally};
+use http::Http;
 use turns::{Turn, Turns};
 
 pub use credentials::Unusable;
 pub use error::FetchError;
 pub use options::{AzureIdentity, Limits, Options, Proxies};
+pub use tally::Tally;
 
 /// What is asked of a transport.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Wanted<'a> {
     /// is neither in `present` nor revoked; of a CDN, one that is not to serve may be missing or not whole. It is shared with the thread that writes to it, which may outlive a
     /// fetch that is dropped by a moment.
     pub into: &'a Arc<Incoming>,
+    /// Where it is noted what this costs.
+    pub tally: &'a Tally,
 }
 
 /// The keys whose signatures count, and the time that decides about their expiry.
@@ -67,10 +71,6 @@ pub struct Fetched {
     pub changed: bool,
     /// To be given as [`Wanted::validator`] next time; an image has none.
     pub validator: Option<String>,
-    /// The bytes that came over the network.
-    pub transferred: u64,
-    /// Requests that were sent again.
-    pub retries: u32,
 }
 
 /// A number from 0 to 1 that is different each time.
@@ -101,10 +101,9 @@ impl Transports {
     /// # Errors
     /// [`FetchError`]; what is in the staging directory then is of no use.
     pub async fn fetch(&self, wanted: &Wanted<'_>) -> Result<Fetched, FetchError> {
-        let tally = Tally::default();
         let origin = &wanted.registration.origin;
         let turn = self.turn(origin).await?;
-        let access = Access::new(&self.http, &tally, &turn);
+        let access = Access::new(&self.http, wanted.tally, &turn);
         self.in_time(async {
             match origin {
                 Origin::Image(image) => oci::fetch(access, &self.options, wanted, image).await,

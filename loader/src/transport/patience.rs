@@ -1,10 +1,9 @@
 //! Trying again: later each time, never at the same moment as everybody else, and not for ever.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::http::{Http, Tally};
-use super::{FetchError, Limits};
+use super::http::Http;
+use super::{FetchError, Limits, Tally};
 use crate::machine::Backoff;
 
 /// How often something was tried.
@@ -37,8 +36,8 @@ impl<'a> Patience<'a> {
         let is_worth_it = !is_locked_out && error.may_pass() && self.failures < limits.tries;
         let Some(pause) = pause.filter(|_| is_worth_it) else { return Err(error) };
         tracing::debug!(code = error.code(), %error, ?pause, "trying again");
-        self.tally.retries.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(pause).await;
+        self.tally.sent_again();
         Ok(())
     }
 }

@@ -91,9 +91,8 @@ impl Fetch for Copying {
         let names_one = !self.0.names_no_validator.load(Ordering::SeqCst);
         let validator = index.filter(|_| names_one).map(|index| Sha256Digest::of(&index).hex());
         if wanted.validator.is_some() && wanted.validator == validator.as_deref() {
-            return Ok(Fetched { changed: false, validator, transferred: 0, retries: 0 });
+            return Ok(Fetched { changed: false, validator });
         }
-        let mut transferred = 0;
         for path in files(&place) {
             let below = path.strip_prefix(&place).unwrap().to_str().unwrap().to_owned();
             let version = below.split('/').next().unwrap().parse();
@@ -101,11 +100,11 @@ impl Fetch for Copying {
                 continue;
             }
             let bytes = fs::read(&path).unwrap();
-            transferred += bytes.len() as u64;
+            wanted.tally.came(bytes.len());
             let mut file = wanted.into.create(&below)?;
             file.write_all(&bytes).unwrap();
         }
-        Ok(Fetched { changed: true, validator, transferred, retries: 0 })
+        Ok(Fetched { changed: true, validator })
     }
 }
 

@@ -7,8 +7,8 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::{Secret, Unusable};
-use crate::transport::http::{Http, Tally, protocol, successful};
-use crate::transport::{AzureIdentity, FetchError};
+use crate::transport::http::{Http, protocol, successful};
+use crate::transport::{AzureIdentity, FetchError, Tally};
 
 /// What the first token is for.
 const SCOPE: &str = "https://containerregistry.azure.net/.default";

@@ -4,7 +4,6 @@ mod manifest;
 mod session;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use pilar_artifact::{FeatureId, Sha256Digest};
 use reqwest::Url;
@@ -32,12 +31,7 @@ pub(super) async fn fetch(
     let feature = &wanted.registration.feature;
     let unpacker = Unpacker::new(feature, access.http.limits, Arc::clone(wanted.into));
     pull.unpack(unpacker, layers, wanted).await?;
-    Ok(Fetched {
-        changed: true,
-        validator: None,
-        transferred: access.tally.transferred.load(Ordering::Relaxed),
-        retries: access.tally.retries.load(Ordering::Relaxed),
-    })
+    Ok(Fetched { changed: true, validator: None })
 }
 
 /// The feature that `image` says it holds.

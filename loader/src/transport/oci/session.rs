@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::transport::credentials::{
     Candidates, Credential, Repository, Secret, Unusable, refresh_token, token, token_in,
 };
-use crate::transport::http::{Get, Http, Redirects, Tally, protocol, successful};
-use crate::transport::{AzureIdentity, FetchError};
+use crate::transport::http::{Get, Http, Redirects, protocol, successful};
+use crate::transport::{AzureIdentity, FetchError, Tally};
 
 /// A repository, and what lets in to it.
 #[derive(Debug)]

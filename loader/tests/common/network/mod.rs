@@ -14,7 +14,9 @@ use jiff::Timestamp;
 use pilar_artifact::verify::{self, Context, DropFiles, ReadArtifact as _};
 use pilar_artifact::{FeatureId, Sha256Digest, TrustedKeys};
 use pilar_loader::registration::{ImageRef, Origin, Registration};
-use pilar_loader::transport::{FetchError, Fetched, Limits, Options, Transports, Trust, Wanted};
+use pilar_loader::transport::{
+    FetchError, Fetched, Limits, Options, Tally, Transports, Trust, Wanted,
+};
 use pilar_store::{Incoming, Store};
 use semver::Version;
 
@@ -47,6 +49,10 @@ pub(crate) struct Place {
 /// What a fetch left.
 pub(crate) struct Brought {
     pub(crate) result: Result<Fetched, FetchError>,
+    /// Bytes that came over the network.
+    pub(crate) transferred: u64,
+    /// Requests that were sent again.
+    pub(crate) retries: u64,
     pub(crate) incoming: Arc<Incoming>,
     keys: TrustedKeys,
     // The last one: it takes the directory away.
@@ -87,20 +93,27 @@ impl Place {
         let registration = Registration { feature: feature(), origin: origin.clone() };
         let now = Timestamp::now();
         let trust = Trust { keys: &self.keys, now };
-        let into = &incoming;
-        let wanted = Wanted { registration: &registration, present, validator, trust, into };
+        let (into, tally) = (&incoming, &Tally::default());
+        let wanted = Wanted { registration: &registration, present, validator, trust, into, tally };
         let result = self.transports.fetch(&wanted).await;
-        Brought { result, incoming, keys: self.keys.clone(), _dir: Arc::clone(&self.dir) }
+        Brought {
+            result,
+            transferred: tally.transferred(),
+            retries: tally.retries(),
+            incoming,
+            keys: self.keys.clone(),
+            _dir: Arc::clone(&self.dir),
+        }
     }
 }
 
 impl Brought {
     /// It is there with every version of its index, and every check of a host passes.
     #[track_caller]
-    pub(crate) fn whole(&self) -> &Fetched {
-        let fetched = self.result.as_ref().unwrap_or_else(|error| {
+    pub(crate) fn whole(&self) -> &Self {
+        if let Err(error) = &self.result {
             panic!("{error} ({}); {}", error.code(), error.remedy());
-        });
+        }
         let context = Context {
             keys: &self.keys,
             now: Timestamp::now(),
@@ -112,7 +125,7 @@ impl Brought {
         for entry in &index.versions {
             verify::version(&dir, &index, &entry.version, &context, &mut DropFiles).unwrap();
         }
-        fetched
+        self
     }
 
     pub(crate) fn has(&self, path: &str) -> bool {
