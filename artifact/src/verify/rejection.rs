@@ -88,9 +88,13 @@ impl Rejection {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self.0.failure {
-            // An index is made by the tool, and has no source to correct.
-            Failure::Json(_) | Failure::Schema(_) if self.0.file == RELEASES_FILE => {
-                "restore the last good releases.json, or publish again with pilar".into()
+            // An index has no number, and is made by the tool: it has no source to correct.
+            Failure::Read(ReadError::Missing | ReadError::NotRegular)
+            | Failure::Json(_)
+            | Failure::Schema(_)
+                if self.0.file == RELEASES_FILE =>
+            {
+                unless_mended(INDEX_AGAIN)
             }
             _ => self.0.failure.remedy(),
         }
@@ -249,12 +253,27 @@ codes!(Failure {
     Index: IndexProblem,
 });
 
+/// A version directory is never rewritten by those who publish.
+const VERSION_AGAIN: &str = "publish the version again under a new number";
+const INDEX_AGAIN: &str = "restore the last good releases.json, or publish again with pilar";
+
+/// What to do about bytes that a loader puts right where they were good when it placed them.
+fn unless_mended(otherwise: &str) -> String {
+    format!(
+        "a loader mends what was damaged in its tree, at once if restarted; otherwise {otherwise}"
+    )
+}
+
 impl Failure {
     /// What to do about it.
     pub fn remedy(&self) -> String {
         match self {
-            Self::Read(ReadError::Missing) => "a file did not arrive: publish the version again under a new number".into(),
-            Self::Read(ReadError::NotRegular) => "publish regular files; links are refused".into(),
+            Self::Read(ReadError::Missing) | Self::ManifestHash { .. } | Self::FileHash { .. } => {
+                unless_mended(VERSION_AGAIN)
+            }
+            Self::Read(ReadError::NotRegular) => {
+                unless_mended("publish regular files instead of links, under a new number")
+            }
             Self::Read(ReadError::TooLarge { .. }) | Self::VersionTooLarge { .. } => {
                 "make the artifact smaller, or raise the limit of this program".into()
             }
@@ -265,12 +284,10 @@ impl Failure {
             Self::Json(_) | Self::Schema(_) => {
                 "correct the source manifest and publish it again with pilar".into()
             }
-            Self::Index(_) => "restore the last good releases.json, or publish again with pilar".into(),
+            Self::Index(_) => unless_mended(INDEX_AGAIN),
             Self::NotListed => "publish the version, or name one that the index lists".into(),
             Self::Revoked(_) => "publish a new version; a revoked one never serves again".into(),
-            Self::ManifestHash { .. } | Self::FileHash { .. } | Self::ServerFunctionsHash { .. } => {
-                "the bytes changed after they were published: publish the version again under a new number".into()
-            }
+            Self::ServerFunctionsHash { .. } => VERSION_AGAIN.into(),
             Self::IdMismatch { .. } | Self::VersionMismatch { .. } => {
                 "put the version into its own directory with pilar publish".into()
             }
