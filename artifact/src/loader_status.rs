@@ -48,7 +48,7 @@ pub struct LoaderStatus {
     #[serde(default, deserialize_with = "features")]
     pub features: BTreeMap<FeatureId, LoaderFeature>,
     /// Registrations that are not acceptable. What was taken from such a place before stays.
-    #[serde(default, deserialize_with = "refused", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "entries", skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<RefusedRegistration>,
     /// For how many features and refused registrations there was no room: the file has up to 1000 of each, and 1 MiB.
     /// What is in place is left out first.
@@ -105,9 +105,9 @@ pub struct LoaderFeature {
     /// Why it did not succeed.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     pub last_error: Option<LoaderError>,
-    /// What is wrong although it serves and nothing failed: `index-stale`, `version-damaged`.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
-    pub warning: Option<LoaderError>,
+    /// What is wrong with what is in place, though it serves on: `index-stale`, `version-damaged`.
+    #[serde(default, deserialize_with = "entries", skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<LoaderError>,
     /// When it was last tried.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
@@ -282,9 +282,10 @@ where
     Ok(listed.into_iter().filter_map(feature).take(MOST_ENTRIES).collect())
 }
 
-fn refused<'de, D>(deserializer: D) -> Result<Vec<RefusedRegistration>, D::Error>
+fn entries<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
+    T: DeserializeOwned,
 {
     let listed: Vec<Value> = or_default(deserializer)?;
     Ok(listed.into_iter().filter_map(entry).take(MOST_ENTRIES).collect())
@@ -324,7 +325,7 @@ mod tests {
                     "notes": { "desired": "sha256:aa", "actual": "sha256:aa", "attempts": -1, "durationMs": 12,
                         "origin": "carrier-pigeon", "activeVersion": "next" },
                     "broken": [], "Not an id": {},
-                    "gone": { "actual": "sha256:cc" }, "kept": { "actual": "sha256:dd", "registeredIn": "kept.yaml" },
+                    "gone": { "actual": "sha256:cc", "warnings": [7, { "code": "index-stale" }] }, "kept": { "actual": "sha256:dd", "registeredIn": "kept.yaml" },
                     "alpha": { "desired": "sha256:bb", "lastError": { "code": "unreachable", "message": "no route" } } },
                 "refused": [7, { "place": "b.yaml", "error": { "code": "registration-value", "message": 1 } }] }"#,
         );
@@ -336,6 +337,8 @@ mod tests {
         assert_eq!((of("notes").attempts, of("notes").duration_ms), (0, Some(12)));
         assert!(!of("alpha").has_converged() && !of("gone").has_converged());
         assert!(of("kept").has_converged(), "what is registered is not known");
+        let [warning] = &*of("gone").warnings else { panic!("{status:?}") };
+        assert_eq!(warning.code, "index-stale");
         let [refused] = &*status.refused else { panic!("{status:?}") };
         assert_eq!((&*refused.place, &*refused.error.code), ("b.yaml", "registration-value"));
     }

@@ -78,7 +78,7 @@ async fn mended(loader: &Loader, what: &str) {
     let artifacts = loader.home.artifacts();
     let is_whole = || try_verified(&artifacts, "notes").ok().flatten();
     assert_eq!(loader.wait(what, is_whole).await.versions.len(), 2, "{what}");
-    loader.until("notes", |said| said.warning.is_none() && said.attempts == 0).await;
+    loader.until("notes", |said| said.warnings.is_empty() && said.attempts == 0).await;
     assert!(loader.board.counts().failures["version-damaged"] >= 1, "{what}");
 }
 
@@ -150,8 +150,8 @@ async fn while_the_origin_is_away_the_old_state_serves_and_the_status_says_what_
     spoil(&loader.home, "1.1.0");
     loader.register([image.clone()]);
     loader.failed("notes", "unreachable").await;
-    let said = loader.until("notes", |said| said.warning.is_some()).await;
-    let warning = said.warning.unwrap();
+    let said = loader.until("notes", |said| !said.warnings.is_empty()).await;
+    let warning = &said.warnings[0];
     assert_eq!(warning.code, "version-damaged");
     assert!(warning.message.contains("notes/1.1.0/entry.js"), "{warning:?}");
     let found = try_verified(&loader.home.artifacts(), "notes").unwrap_err();
@@ -215,13 +215,13 @@ async fn half_a_version_never_takes_the_place_of_a_damaged_one() {
     loader.register([cdn.clone()]);
     loader.in_place(&cdn).await;
     let said = loader.until("notes", |said| said.last_success_at.is_some()).await;
-    assert_eq!(said.warning.unwrap().code, "version-damaged");
+    assert_eq!(said.warnings[0].code, "version-damaged");
     let found = try_verified(&loader.home.artifacts(), "notes").unwrap_err();
     assert_eq!((found.code(), found.file()), ("file-hash", "1.0.0/entry.js"));
     // It is asked for again with whatever comes next.
     fs::write(&missing, bytes).unwrap();
     tree.publish(&Version::domain("notes", "1.2.0", "/notes"));
-    loader.until("notes", |said| said.sequence == Some(3) && said.warning.is_none()).await;
+    loader.until("notes", |said| said.sequence == Some(3) && said.warnings.is_empty()).await;
     assert_eq!(loader.index("notes").unwrap().versions.len(), 3);
 }
 

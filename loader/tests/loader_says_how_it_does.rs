@@ -11,11 +11,13 @@
 
 mod common;
 
+use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use common::Home;
 use common::program::{Place, Running, get, names, wait_for};
@@ -141,7 +143,7 @@ async fn an_index_whose_time_ends_while_it_serves_is_called_stale() {
     tree.edit_index("notes", &signing_key(RELEASE), |index| {
         index.insert("expiresAt".to_owned(), "2026-06-02T00:00:00Z".into());
     });
-    let mut home = Home::new();
+    let mut home = Home::checking(Duration::from_millis(20));
     home.clock = || match IS_LATE.load(Ordering::SeqCst) {
         false => common::now(),
         true => "2026-06-03T00:00:00Z".parse().unwrap(),
@@ -156,21 +158,32 @@ async fn an_index_whose_time_ends_while_it_serves_is_called_stale() {
     };
     let cdn = loader.cdn(&tree, "notes");
     loader.register([cdn.clone()]);
-    assert_eq!(loader.in_place(&cdn).await.warning, None);
+    assert_eq!(loader.in_place(&cdn).await.warnings, []);
     assert_eq!(metric(&samples(port)), 0.0);
     IS_LATE.store(true, Ordering::SeqCst);
-    let said = loader.until("notes", |said| said.warning.is_some()).await;
-    let warning = said.warning.as_ref().unwrap();
+    let said = loader.until("notes", |said| !said.warnings.is_empty()).await;
+    let warning = &said.warnings[0];
     assert_eq!(warning.code, "index-stale");
     assert!(warning.message.contains("2026-06-02"), "{warning:?}");
     assert!(said.has_converged(), "it goes on serving: {said:?}");
     assert_eq!(metric(&samples(port)), 1.0);
+    // Damage that cannot be mended now hides nothing of it.
+    let (chunk, placed) =
+        (tree.path("notes/1.0.0/chunk.js"), loader.home.artifacts().join("notes"));
+    let bytes = fs::read(&chunk).unwrap();
+    fs::remove_file(&chunk).unwrap();
+    fs::write(placed.join("1.0.0/entry.js"), "alert(1)").unwrap();
+    loader.failed("notes", "file-missing").await;
+    let said = loader.until("notes", |said| said.warnings.len() == 2).await;
+    let codes: Vec<&str> = said.warnings.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!((codes, metric(&samples(port))), (vec!["version-damaged", "index-stale"], 1.0));
+    fs::write(&chunk, bytes).unwrap();
     // A new one ends it.
     tree.edit_index("notes", &signing_key(RELEASE), |index| {
         index.insert("expiresAt".to_owned(), "2026-06-09T00:00:00Z".into());
         index.insert("sequence".to_owned(), 2.into());
     });
-    loader.until("notes", |said| said.sequence == Some(2) && said.warning.is_none()).await;
+    loader.until("notes", |said| said.sequence == Some(2) && said.warnings.is_empty()).await;
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub fn loader(page: &mut Page<'_>, status: Option<&LoaderStatus>) -> fmt::Result
     let help = "1 where what is registered is in place.";
     page.gauge("loader_feature_converged", help, None, converged)?;
     let stale = features().map(|(id, said)| {
-        let is_stale = said.warning.as_ref().is_some_and(|one| one.code == "index-stale");
+        let is_stale = said.warnings.iter().any(|one| one.code == "index-stale");
         (label("feature", id.as_str()), flag(is_stale))
     });
     let help = "1 where the time of a CDN's index is over; it goes on serving.";

@@ -412,12 +412,14 @@ impl<F: Fetch> Feature<F> {
         said.sequence = Some(placed.sequence);
         said.active_version = Some(placed.active_version.clone());
         let stale = placed.stale((self.shared.machine.clock)());
+        let was_said = |code| said.warnings.iter().any(|warning| warning.code == code);
         if let Some(Problem { code, message, remedy }) =
-            stale.as_ref().filter(|_| said.warning.is_none())
+            stale.as_ref().filter(|stale| !was_said(stale.code))
         {
             tracing::warn!(code, remedy, feature = self.id.as_str(), "{message}");
         }
-        said.warning = self.damaged.values().next().or(stale.as_ref()).map(status::error);
+        let damage = self.damaged.values().next();
+        said.warnings = damage.into_iter().chain(&stale).map(status::error).collect();
     }
 }
 

@@ -95,11 +95,20 @@ fn features(view: &View<'_>, status: &LoaderStatus) -> Markup {
                     @if let Some(at) = feature.last_attempt_at { (words::moment(at, view.now)) } @else { (none()) }
                     @if feature.attempts > 1 { ", " (words::number(feature.attempts)) " times" }
                 },
-                feature.last_error.as_ref().or(feature.warning.as_ref()).map_or_else(none, why),
+                wrong(feature),
             ]
         })
         .collect();
     html! { div class="rows" { (table("Features that the loader looks after", &columns, &rows)) } }
+}
+
+/// Why it failed, and what is to be known whether or not it did.
+fn wrong(feature: &LoaderFeature) -> Markup {
+    let mut all = feature.last_error.iter().chain(&feature.warnings).peekable();
+    if all.peek().is_none() {
+        return none();
+    }
+    html! { @for error in all { div { (why(error)) } } }
 }
 
 /// A feature, which has no page of its own before it is in place.
