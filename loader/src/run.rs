@@ -71,8 +71,9 @@ pub async fn init(
     work.end().await;
     let reached = reached?;
     let Some(is_enough) = reached else { return Ok(Ended::Stopped) };
-    report_init(&progress, is_enough);
-    if config.init.is_strict && !is_enough {
+    let fails = config.init.is_strict && !is_enough;
+    report_init(&progress, is_enough, fails);
+    if fails {
         return Ok(Ended::Incomplete(progress));
     }
     if let Some(sentinel) = &config.init.sentinel {
@@ -295,13 +296,17 @@ fn transports(network: &Network, limits: Limits, machine: Machine) -> Result<Tra
     Ok(Transports::new(options, limits, machine.chance)?)
 }
 
-fn report_init(progress: &Progress, is_enough: bool) {
+fn report_init(progress: &Progress, is_enough: bool, fails: bool) {
     let Progress { in_place, pending, failing, refused, is_known } = progress;
     let names: Vec<&str> = failing.iter().map(|(id, _)| id.as_str()).collect();
     let failing = names.join(", ");
     if *is_known && *pending == 0 && failing.is_empty() && *refused == 0 {
         tracing::info!(in_place, "everything is in place");
     } else {
+        let outcome = match fails {
+            true => "init ends with an error, because LOADER_INIT_POLICY is strict",
+            false => "the rest is left to the sidecar",
+        };
         tracing::warn!(
             code = "init-incomplete",
             in_place,
@@ -310,7 +315,7 @@ fn report_init(progress: &Progress, is_enough: bool) {
             failing,
             registrations_seen = is_known,
             deadline_passed = !is_enough,
-            "not everything is in place; the rest is left to the sidecar"
+            "not everything is in place; {outcome}"
         );
     }
 }

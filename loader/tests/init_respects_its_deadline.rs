@@ -47,7 +47,8 @@ fn what_cannot_be_brought_is_recorded_and_left_to_the_sidecar() {
     place.register(&server.registration("missing"));
     place.say("broken", "featureId: broken\n");
     let output = init(&place, &server).ends();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && log.contains("the rest is left to the sidecar"), "{log}");
     assert!(place.sentinel().exists());
     assert!(verified(&place.artifacts(), "notes").is_some());
     let status = place.status();
@@ -72,7 +73,9 @@ fn strict_means_all_of_it() {
         spoil(&place, &server);
         let strict = init(&place, &server).with("LOADER_INIT_POLICY", "strict");
         let output = strict.with("LOADER_INIT_DEADLINE_SECONDS", "2").ends();
-        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{log}");
+        assert!(log.contains("LOADER_INIT_POLICY is strict") && !log.contains("sidecar"), "{log}");
         assert!(!place.sentinel().exists());
         assert!(verified(&place.artifacts(), "notes").is_some(), "what could be brought is there");
     }

@@ -90,7 +90,7 @@ pub(crate) const VARIABLES: &[Variable] = &[
         kind: Kind::Number { min: 1, max: 256 },
         default: Some("4"),
         state: State::Active,
-        doc: "Features that are fetched at the same time; of one host, one less where there is room for two.",
+        doc: "Features that are fetched at the same time; of one host, one less where there is room for two. With 1, a slow host holds the only turn until it is given up.",
     },
     Variable {
         name: "LOADER_MAX_COMPRESSED_BYTES",
