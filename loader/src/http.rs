@@ -1,7 +1,8 @@
 //! The small listener beside the loader: `/healthz`, `/readyz`, `/metrics`.
 
 use std::collections::VecDeque;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use pilar_metrics::CONTENT_TYPE;
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -26,6 +29,8 @@ use crate::status::Board;
 const MOST_CONNECTIONS: usize = 64;
 /// A connection has one request, and so much time for it and its reply.
 const CONNECTION_TIME: Duration = Duration::from_secs(5);
+/// So many wait to be accepted.
+const BACKLOG: i32 = 128;
 /// The longest head of a request, in bytes.
 const MOST_HEAD_BYTES: usize = 16 << 10;
 
@@ -36,12 +41,30 @@ struct Answers {
     max_contact_age: Duration,
 }
 
-/// A listener on every address, IPv6 and IPv4; port 0 takes a free one.
+/// A listener on every address, IPv6 and IPv4, or IPv4 alone where the kernel has no IPv6; port 0 takes a free one.
 ///
 /// # Errors
 /// What the operating system says.
-pub async fn listen(port: u16) -> std::io::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))).await
+pub async fn listen(port: u16) -> io::Result<TcpListener> {
+    let opened = match open((Ipv6Addr::UNSPECIFIED, port).into()) {
+        Err(error) if error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error()) => {
+            open((Ipv4Addr::UNSPECIFIED, port).into())
+        }
+        opened => opened,
+    };
+    TcpListener::from_std(opened?)
+}
+
+fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), None)?;
+    if address.is_ipv6() {
+        // Whatever the machine's `net.ipv6.bindv6only` says.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Answers, for ever.

@@ -364,7 +364,9 @@ impl Placer {
             None => Vec::new(),
         };
         let unnamed = there.into_iter().filter(|version| next.entry(version).is_none());
-        let since = |version: &Version| record.left.get(version).copied().unwrap_or(now);
+        // A clock that was ahead and was set back keeps nothing for longer.
+        let since =
+            |version: &Version| record.left.get(version).map_or(now, |since| now.min(*since));
         let left = unnamed.map(|version| (version.clone(), since(&version))).collect();
         record.left = left;
         Ok(())

@@ -15,6 +15,7 @@ mod common;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,7 +25,9 @@ use common::tree::{Tree, Version};
 use common::{Home, Loader, leftovers, try_verified, verified};
 use pilar_artifact::Sha256Digest;
 use pilar_artifact::operations::Window;
+use pilar_loader::reconcile::Fetch;
 use pilar_loader::registration::Registration;
+use pilar_loader::transport::{FetchError, Fetched, Wanted};
 
 /// So often that a test sees it.
 const OFTEN: Duration = Duration::from_millis(20);
@@ -120,6 +123,32 @@ async fn whatever_is_damaged_while_a_loader_watches_is_put_right_in_time() {
             }
         }
     }
+}
+
+/// Says that it was asked, and never answers.
+struct Silent(Arc<AtomicBool>);
+
+impl Fetch for Silent {
+    async fn fetch(&self, _: &Wanted<'_>) -> Result<Fetched, FetchError> {
+        self.0.store(true, Ordering::SeqCst);
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn what_is_registered_anew_does_not_wait_until_what_is_there_was_read() {
+    let tree = released();
+    let loader = Home::new().start();
+    let [first, second] = [(); 2].map(|()| loader.image(&tree, "notes"));
+    loader.register([first.clone()]);
+    loader.in_place(&first).await;
+    let home = loader.stop().await;
+    spoil(&home, "1.0.0");
+    let is_asked = Arc::new(AtomicBool::new(false));
+    let loader = home.start_with(Silent(Arc::clone(&is_asked)));
+    loader.register([second]);
+    loader.wait("a fetch", || is_asked.load(Ordering::SeqCst).then_some(())).await;
+    assert!(!loader.board.counts().failures.contains_key("version-damaged"));
 }
 
 #[tokio::test]

@@ -295,6 +295,16 @@ fn clients_that_say_nothing_keep_no_probe_out() {
 }
 
 #[test]
+fn a_kernel_without_ipv6_is_no_obstacle() {
+    let place = Place::new();
+    // The first socket of the process is the one that it listens on.
+    let fault = "socket:error=EAFNOSUPPORT:when=1";
+    let mut running =
+        place.loader_with_fault(fault, &["watch"]).with("LOADER_HTTP_PORT", "0").start();
+    assert_eq!(get(running.port(), "/healthz"), (200, "alive\n".to_owned()));
+}
+
+#[test]
 fn a_second_loader_is_turned_away_with_the_reason() {
     let (_tree, place, server) = released();
     let mut running = watch(&place, &server);

@@ -113,8 +113,18 @@ impl<F: Fetch> Feature<F> {
     async fn step(&mut self, want: &Want) -> Result<Option<Duration>, Ended> {
         match want {
             Want::Have(registered) => {
-                self.check().await?;
-                self.converge(registered).await?;
+                let origin = registered.registration.origin.identity();
+                if self.record.placed.as_ref().is_some_and(|placed| placed.origin == origin) {
+                    self.check().await?;
+                    self.converge(registered).await?;
+                } else {
+                    // Who registers something else does not wait until what is there has been read.
+                    let converged = self.converge(registered).await;
+                    if self.check().await? {
+                        return Err(Ended::Overtaken);
+                    }
+                    converged?;
+                }
                 Ok(self.next_look(registered))
             }
             Want::Keep { place } => {
@@ -134,11 +144,13 @@ impl<F: Fetch> Feature<F> {
     }
 
     /// Reads everything that was put in place, where it is time to: at first, before anybody serves it, and now and
-    /// then. Each version has a turn of its own, so that many bytes of one feature keep no other waiting.
-    async fn check(&mut self) -> Result<(), Ended> {
+    /// then. Each version has a turn of its own, so that many bytes of one feature keep no other waiting. Says whether
+    /// something is damaged that was not known to be.
+    async fn check(&mut self) -> Result<bool, Ended> {
         if self.next_check.is_some_and(|at| Instant::now() < at) {
-            return Ok(());
+            return Ok(false);
         }
+        let known = self.damaged.len();
         let placed = self.record.placed.clone().map(Arc::new);
         for version in placed.iter().flat_map(|placed| placed.versions.clone()) {
             let (id, placed) = (self.id.clone(), placed.clone());
@@ -155,7 +167,7 @@ impl<F: Fetch> Feature<F> {
         let Shared { machine, pace, .. } = &*self.shared;
         // Up to twice as long, so that those that were read together at first are not for ever.
         self.next_check = Some(Instant::now() + pace.check.mul_f64(1.0 + (machine.chance)()));
-        Ok(())
+        Ok(self.damaged.len() > known)
     }
 
     /// From now on it counts as not being there, so that it is fetched.
