@@ -168,9 +168,10 @@ impl<S: Lookup> Connection<S> {
                     if let Some(arrived) = self.sample.take() {
                         self.worker.counters.owners.took(self.owner, arrived.elapsed());
                     }
-                    let is_idle = self.open.requests > 0 && self.answered >= self.input.len();
+                    let is_idle = self.sent > 0 && self.answered >= self.input.len();
                     if is_idle && self.worker.finishing.get() {
-                        // Its last reply was under way when idle connections were ended.
+                        // Its last reply was under way when idle connections were ended. One that was idle then may
+                        // have a request to be read.
                         self.after = After::Linger;
                     }
                     if self.after == After::Continue {
@@ -348,7 +349,7 @@ impl<S: Lookup> Connection<S> {
     /// Closes so that the last reply arrives: a close with unread input would make the kernel reset
     /// the connection and take the reply with it.
     async fn linger(&mut self) {
-        self.watch.lingering();
+        self.watch.delivering();
         socket::shut_down(&self.open.socket, Shutdown::Write);
         let mut swallowed = 0;
         while swallowed < Self::MOST_SWALLOWED {

@@ -63,8 +63,8 @@ pub struct Limits {
     /// Until the service plane begins its reply; later is 504. A reply that has begun may take as
     /// long as it wants between parts, because streams of events are meant to be quiet.
     pub service_timeout: Duration,
-    /// How long a refused client may go on sending before the connection is reset. Closing at
-    /// once would take the refusal out of its hands unread (RFC 9112 §9.6).
+    /// How long a client that has its last reply may leave the connection open, and go on sending, before it is closed. Closing
+    /// at once would take the reply out of its hands unread (RFC 9112 §9.6).
     pub linger_timeout: Duration,
     /// After draining: how long requests that are in flight may still take.
     pub finish_timeout: Duration,

@@ -32,7 +32,9 @@ enum Activity {
     Calling,
     /// Waiting for the next part of a reply that has begun.
     Streaming,
-    /// Swallowing what a refused client still sends.
+    /// Waiting until the client has its last reply, and swallowing what it sends meanwhile.
+    Delivering,
+    /// Swallowing what a client still sends that has its last reply.
     Lingering,
 }
 
@@ -126,8 +128,10 @@ impl Watch {
         self.sent.set(self.sent.get().wrapping_add(count as u64));
     }
 
-    pub(super) fn lingering(&self) {
-        self.begin(Activity::Lingering);
+    /// Notes that the kernel has all of the last reply.
+    pub(super) fn delivering(&self) {
+        self.taken.set(None);
+        self.begin(Activity::Delivering);
     }
 
     /// Whether reading was ended because the client took too long with a head or a body.
@@ -196,6 +200,11 @@ impl Watch {
             Activity::ReadingHead => (limits.head_timeout, Limit::HeadTime),
             Activity::ReadingBody => (limits.body_timeout, Limit::BodyTime),
             Activity::Sending => return self.check_rate(limits),
+            Activity::Delivering if socket::untaken(self) > 0 => return self.check_rate(limits),
+            Activity::Delivering => {
+                self.begin(Activity::Lingering);
+                return None;
+            }
             Activity::Calling => (limits.service_timeout, Limit::ServiceTime),
             Activity::Streaming => return None,
             Activity::Lingering => (limits.linger_timeout, Limit::Linger),
@@ -209,7 +218,8 @@ impl Watch {
             return None;
         }
         match activity {
-            Activity::Idle => socket::shut_down(self, Shutdown::Read),
+            // Not reset: what the client's kernel has taken, its program may not have read yet.
+            Activity::Idle | Activity::Lingering => socket::shut_down(self, Shutdown::Read),
             Activity::ReadingHead | Activity::ReadingBody => {
                 // The read then ends with nothing, and the client is told why.
                 self.late.set(true);
@@ -219,7 +229,7 @@ impl Watch {
                 self.late.set(true);
                 self.wake();
             }
-            Activity::Sending | Activity::Lingering | Activity::Streaming => socket::reset(self),
+            Activity::Sending | Activity::Delivering | Activity::Streaming => socket::reset(self),
         }
         // Whoever was told once gets as long again to react before it is told again.
         self.since.set(self.clock.now());
@@ -263,10 +273,15 @@ impl Watch {
 
     /// Cuts the connection; returns whether a request was being read or answered.
     fn cut(&self) -> bool {
+        let in_flight = match self.activity.get() {
+            Activity::Idle | Activity::Lingering => false,
+            Activity::Delivering => socket::untaken(self) > 0,
+            _ => true,
+        };
         self.cut.set(true);
         socket::reset(self);
         self.wake();
-        !matches!(self.activity.get(), Activity::Idle | Activity::Lingering)
+        in_flight
     }
 
     fn wake(&self) {

@@ -17,6 +17,9 @@ fn every_malformed_request_gets_its_status_and_a_close() {
         ("GET / HTTP/1.1\r\nhost: a\n\r\n".to_owned(), 400),
         ("\nGET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
         ("\rGET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), 400),
+        // As many as it takes for a CR LF to stand where the request line would end.
+        (format!("{}\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n", "\n".repeat(14)), 400),
+        (format!("\r\n{}\r\nGET / HTTP/1.1\r\nhost: a\r\n\r\n", "\n".repeat(14)), 400),
         ("GET / HTTP/1.1\r\nhost: a\rx\r\n\r\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nhost: a\r\nx: \0\r\n\r\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nhost: a\r\nx: b\r\n folded\r\n\r\n".to_owned(), 400),

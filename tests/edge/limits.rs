@@ -231,6 +231,39 @@ fn a_slow_client_that_goes_on_taking_gets_a_large_body_whole() {
     });
 }
 
+#[test]
+fn the_last_reply_of_a_connection_reaches_a_slow_client_whole() {
+    thread::scope(|scope| {
+        for setup in SETUPS {
+            for request in [
+                request("GET", "/large", &[]),
+                request("GET", "/large", &["transfer-encoding: chunked"]),
+            ] {
+                scope.spawn(move || {
+                    let limits = Limits {
+                        requests_per_connection: 1,
+                        // Over many times before the client has all.
+                        linger_timeout: Duration::from_millis(50),
+                        ..Limits::default()
+                    };
+                    let server = Server::with_limits(setup, limits);
+                    let mut client = Client::over(narrow(server.addr));
+                    client.send(&request);
+                    client.head();
+                    let mut body = Vec::new();
+                    while body.len() < large_body().len() {
+                        let left = large_body().len() - body.len();
+                        body.extend(client.take(left.min(128 * 1024)));
+                        thread::sleep(Duration::from_millis(20));
+                    }
+                    assert!(body == large_body(), "{setup:?}");
+                    assert!(client.is_closed(), "{setup:?}");
+                });
+            }
+        }
+    });
+}
+
 /// A connection whose own side buffers little, so that what is not read stays with the server.
 fn narrow(server: SocketAddr) -> TcpStream {
     assert_eq!(server.ip(), Ipv4Addr::LOCALHOST);

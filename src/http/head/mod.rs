@@ -152,6 +152,10 @@ pub fn parse<'b, 'h>(
     slots: &'h mut HeaderSlots<'b>,
     limits: &HeadLimits,
 ) -> Parsed<'b, 'h> {
+    // The parser passes over any number of these.
+    if matches!(input, [b'\n', ..] | [b'\r', _, ..]) {
+        return Parsed::Refused(HeadError::BareNewline);
+    }
     let mut request = httparse::Request::new(&mut []);
     let slots = slots.get_mut(..limits.headers.min(HeadLimits::MOST_HEADERS)).unwrap_or_default();
     let parsed =
