@@ -474,7 +474,8 @@ fn nothing_is_inline_and_no_text_becomes_markup() {
     let status = json!({
         "source": { "kind": hostile, "error": { "code": hostile, "message": hostile, "remedy": hostile } },
         "refused": [{ "place": hostile, "error": { "code": hostile, "message": hostile, "remedy": hostile } }],
-        "features": { "notes": { "lastError": { "code": hostile, "message": hostile }, "desired": hostile } }
+        "features": { "notes": { "lastError": { "code": hostile, "message": hostile }, "desired": hostile,
+            "warnings": [{ "code": hostile, "message": hostile, "remedy": hostile }] } }
     });
     view.loader = Some(Arc::new(LoaderReport::of(status.to_string().as_bytes())));
     view.host.refresh_error = Some(hostile.to_owned());

@@ -325,7 +325,8 @@ mod tests {
                     "notes": { "desired": "sha256:aa", "actual": "sha256:aa", "attempts": -1, "durationMs": 12,
                         "origin": "carrier-pigeon", "activeVersion": "next" },
                     "broken": [], "Not an id": {},
-                    "gone": { "actual": "sha256:cc", "warnings": [7, { "code": "index-stale" }] }, "kept": { "actual": "sha256:dd", "registeredIn": "kept.yaml" },
+                    "gone": { "actual": "sha256:cc", "warnings": [7, { "code": "index-stale" }] },
+                    "kept": { "actual": "sha256:dd", "registeredIn": "kept.yaml" },
                     "alpha": { "desired": "sha256:bb", "lastError": { "code": "unreachable", "message": "no route" } } },
                 "refused": [7, { "place": "b.yaml", "error": { "code": "registration-value", "message": 1 } }] }"#,
         );
