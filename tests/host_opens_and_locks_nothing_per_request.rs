@@ -60,6 +60,33 @@ fn static_requests_open_no_file_and_wait_for_no_lock() {
     }
 }
 
+#[test]
+fn what_is_asked_for_together_is_answered_by_one_send() {
+    const TOGETHER: usize = 16;
+    let tree = Tree::new();
+    let version = Version::domain("notes", "1.0.0", "/notes");
+    let entry = version.url("entry.js");
+    tree.publish(&version);
+    let dir = tempfile::tempdir().unwrap();
+    let trace = dir.path().join("trace");
+    let sends = ["sendto", "sendmsg", "write", "writev"];
+    // With the ring, a send is no call of its own.
+    let traced = Setup::of(&tree).with("HOST_IO_DRIVER", "epoll").with("HOST_WORKERS", "1");
+    let host = traced.traced(&trace, &[&sends[..], EXPECTED].concat()).start();
+    let mut client = host.connect();
+    assert_eq!(client.request("GET", &entry, &[]).unwrap().status, 200);
+    let begin = settled(&trace);
+    let request = format!("GET {entry} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    client.write(request.repeat(TOGETHER).as_bytes()).unwrap();
+    for _ in 0..TOGETHER {
+        assert_eq!(client.receive("GET").unwrap().status, 200);
+    }
+    let calls = std::fs::read_to_string(&trace).unwrap()[begin..].to_owned();
+    let to_client = calls.lines().filter(|line| line.contains("HTTP/1.1 200"));
+    assert_eq!(to_client.count(), 1, "{calls}");
+    host.stop();
+}
+
 /// The length of the trace once nothing is added to it for a while but a tick.
 fn settled(trace: &Path) -> usize {
     let length = || std::fs::metadata(trace).unwrap().len();

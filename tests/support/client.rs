@@ -52,6 +52,11 @@ impl Client {
         Ok(Self { stream: Box::new(stream), received: Vec::new() })
     }
 
+    /// Sends bytes as they are.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
     /// Sends a request without waiting for its reply.
     pub(crate) fn send(
         &mut self,
@@ -64,7 +69,7 @@ impl Client {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
-        self.stream.write_all(request.as_bytes())
+        self.write(request.as_bytes())
     }
 
     /// Sends a form and reads the reply.
