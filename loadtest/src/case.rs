@@ -83,6 +83,8 @@ pub(crate) const CASES: &[Case] = &[
     Case { id: "1m-br", title: "1 MiB, br", file: "1m", ..BROTLI },
     Case { id: "8m-br", title: "8 MiB, br", file: "8m", ..BROTLI },
     Case { id: "1k-512", title: "1 KiB, 512 connections", ..MANY },
+    Case { id: "8k-512", title: "8 KiB, 512 connections", file: "8k", ..MANY },
     Case { id: "64k-512", title: "64 KiB, 512 connections", file: "64k", ..MANY },
     Case { id: "1m-512", title: "1 MiB, 512 connections", file: "1m", ..MANY },
+    Case { id: "304-512", title: "304, 512 connections", conditional: true, ..MANY },
 ];

@@ -92,6 +92,28 @@ impl FileSink for Sealer {
 mod tests {
     use super::*;
 
+    /// The bytes of all memory files of the machine that lie in large pages.
+    fn in_large_pages() -> u64 {
+        let memory = std::fs::read_to_string("/proc/meminfo").unwrap();
+        let line = memory.lines().find(|line| line.starts_with("ShmemHugePages:")).unwrap();
+        let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kilobytes * 1024
+    }
+
+    #[test]
+    fn a_version_of_many_mebibytes_lies_in_large_pages() {
+        const BYTES: usize = 65 << 20;
+        let mut sealer = Sealer::new("test").unwrap();
+        let bytes = vec![7; BYTES];
+        sealer.accept(&"0.js".parse().unwrap(), Sha256Digest::of(&bytes), bytes).unwrap();
+        let before = in_large_pages();
+        let files = sealer.seal().unwrap();
+        // Others may come and go meanwhile, but none so large.
+        let more = in_large_pages().saturating_sub(before);
+        assert!(more >= 48 << 20, "{more} bytes of the machine");
+        assert_eq!(files[0].body.len(), BYTES);
+    }
+
     #[test]
     fn large_files_begin_on_a_page_and_small_ones_lie_close_together() {
         let mut sealer = Sealer::new("test").unwrap();
