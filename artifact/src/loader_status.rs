@@ -16,7 +16,10 @@ use serde_json::{Map, Value};
 use crate::json::{JsonError, parse_object};
 use crate::{FeatureId, Limits};
 
-/// Where it is, in the artifacts directory.
+/// What a loader keeps for itself is here, in the artifacts directory.
+pub const LOADER_DIRECTORY: &str = ".loader";
+
+/// Where the status is, in the artifacts directory.
 pub const LOADER_STATUS_FILE: &str = ".loader/status.json";
 
 /// So many features and refused registrations are read.

@@ -99,7 +99,7 @@ impl Placer {
         space: fn(&Path) -> io::Result<Space>,
         clock: fn() -> Timestamp,
     ) -> Self {
-        let records = Records::of(&artifacts);
+        let records = Records::of(store.clone());
         let limits = Limits::default();
         Self { artifacts, store, records, keys, retain, space, clock, limits, _claim: claim }
     }
@@ -210,8 +210,8 @@ impl Placer {
             Problem::new(error.code(), format!("{RELEASES_FILE}: {error}"), "try again")
         })?;
 
-        let mut writer = self.store.lock(feature)?;
-        let previous = writer.index_digest()?;
+        let mut writer = self.store.try_lock(feature)?;
+        let previous = writer.readable_index()?;
         for verified in verified.iter().filter(|one| arrived.has(&one.manifest.version)) {
             let version = &verified.manifest.version;
             if writer.adopt(incoming, verified, named(version))? == Placed::Mended {
@@ -264,7 +264,7 @@ impl Placer {
         if !record.left.values().any(|since| self.is_over(since, now) || self.is_short()) {
             return Ok(());
         }
-        let mut writer = self.store.lock(feature)?;
+        let mut writer = self.store.try_lock(feature)?;
         self.collect_from(&mut writer, record, now)
     }
 
@@ -279,7 +279,7 @@ impl Placer {
     /// # Errors
     /// A [`Problem`] of the disk; the feature is there whole, or gone.
     pub fn take_out(&self, feature: &FeatureId, record: &mut Record) -> Result<bool, Problem> {
-        let writer = self.store.lock(feature)?;
+        let writer = self.store.try_lock(feature)?;
         let is_ours = record.is_ours(writer.index_digest()?);
         if is_ours {
             writer.take_out()?;

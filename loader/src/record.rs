@@ -6,14 +6,13 @@
 //! only where that index is in place.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use pilar_artifact::json::parse_object;
+use pilar_artifact::loader_status::LOADER_DIRECTORY;
+use pilar_artifact::verify::ReadArtifact as _;
 use pilar_artifact::{FeatureId, Limits, RELEASES_FILE, Sha256Digest};
-use pilar_settings::keys;
+use pilar_store::{FeatureDir, Notes, Store, StoreError};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -93,16 +92,19 @@ impl Placement {
     }
 }
 
+/// The directory of the records, in that of the loader.
+const RECORDS: &str = "records";
+
 /// The records of an artifacts directory.
 #[derive(Debug, Clone)]
 pub struct Records {
-    directory: PathBuf,
+    store: Store,
 }
 
 impl Records {
-    /// Those in `artifacts`.
-    pub fn of(artifacts: &Path) -> Self {
-        Self { directory: artifacts.join(".loader/records") }
+    /// Those in `store`.
+    pub fn of(store: Store) -> Self {
+        Self { store }
     }
 
     /// All of them, and takes away what a killed loader was writing. One that cannot be read is logged and left out:
@@ -111,17 +113,27 @@ impl Records {
     /// # Errors
     /// A [`Problem`] where the directory cannot be made or listed.
     pub fn load(&self) -> Result<BTreeMap<FeatureId, Record>, Problem> {
-        let failed = |error| self.failed(&self.directory, &error);
-        fs::create_dir_all(&self.directory).map_err(failed)?;
-        for directory in self.directory.ancestors().take(2) {
-            sweep(directory).map_err(failed)?;
-        }
-        let mut all = BTreeMap::new();
-        for entry in fs::read_dir(&self.directory).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            let id = name.to_str().and_then(|name| name.strip_suffix(".json")?.parse().ok());
-            let Some(id) = id else { continue };
-            match self.read(&id) {
+        let own = self.own()?;
+        sweep(&own)?;
+        let records = match own.below(RECORDS) {
+            Err(StoreError::NotADirectory { path }) => {
+                let aside = format!("{RECORDS}.aside");
+                own.put_aside(RECORDS, &aside)?;
+                tracing::error!(
+                    code = "record-unreadable",
+                    "{}: it was no directory and is {aside} now; what was remembered of all features is lost",
+                    path.display()
+                );
+                own.below(RECORDS)?
+            }
+            records => records?,
+        };
+        sweep(&records)?;
+        let (dir, mut all) = (records.read()?, BTreeMap::new());
+        for name in records.names()? {
+            let id = name.strip_suffix(".json").map(str::parse::<FeatureId>);
+            let Some(Ok(id)) = id else { continue };
+            match read(&dir, &name) {
                 Ok(record) => {
                     all.insert(id, record);
                 }
@@ -140,43 +152,30 @@ impl Records {
     /// # Errors
     /// A [`Problem`]; the old one is still there.
     pub fn save(&self, feature: &FeatureId, record: &Record) -> Result<(), Problem> {
-        let path = self.path(feature);
-        let bytes =
-            serde_json::to_vec(record).map_err(|error| self.failed(&path, &error.into()))?;
-        fs::create_dir_all(&self.directory)
-            .map_err(|error| self.failed(&self.directory, &error))?;
-        Ok(pilar_store::replace_file(&path, &bytes)?)
+        let name = format!("{feature}.json");
+        let bytes = serde_json::to_vec(record).map_err(|error| {
+            let remedy = "it is tried again; please report it";
+            Problem::new("internal", format!("{RECORDS}/{name}: {error}"), remedy)
+        })?;
+        Ok(self.own()?.below(RECORDS)?.replace(&name, &bytes)?)
     }
 
-    fn read(&self, feature: &FeatureId) -> Result<Record, String> {
-        let limits = Limits::default();
-        let bytes = keys::read(&self.path(feature), limits.json_bytes)
-            .map_err(|error| error.to_string())?;
-        let document = parse_object(&bytes, &limits).map_err(|error| error.to_string())?;
-        serde_json::from_value(Value::Object(document)).map_err(|error| error.to_string())
-    }
-
-    fn path(&self, feature: &FeatureId) -> PathBuf {
-        self.directory.join(format!("{feature}.json"))
-    }
-
-    fn failed(&self, path: &Path, error: &io::Error) -> Problem {
-        Problem::new(
-            "record-not-kept",
-            format!("{}: {error}", path.display()),
-            "let the user of this process write to the artifacts directory, and make room there",
-        )
+    fn own(&self) -> Result<Notes, StoreError> {
+        self.store.notes(LOADER_DIRECTORY)
     }
 }
 
+fn read(dir: &FeatureDir, name: &str) -> Result<Record, String> {
+    let limits = Limits::default();
+    let bytes = dir.read(name, limits.json_bytes).map_err(|error| error.to_string())?;
+    let document = parse_object(&bytes, &limits).map_err(|error| error.to_string())?;
+    serde_json::from_value(Value::Object(document)).map_err(|error| error.to_string())
+}
+
 /// Takes away what was being written when a loader was killed; whoever has the claim is the only one who writes.
-fn sweep(directory: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp")) {
-            fs::remove_file(entry.path())?;
-        }
-    }
+fn sweep(notes: &Notes) -> Result<(), StoreError> {
+    let names = notes.names()?;
+    let unfinished = names.iter().filter(|name| name.starts_with('.') && name.ends_with(".tmp"));
+    unfinished.for_each(|name| notes.clear(name));
     Ok(())
 }

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use crate::directory::Directory;
 use crate::incoming::INCOMING;
-use crate::writer::STAGING;
+use crate::writer::{STAGING, lock_name};
 use crate::{Store, StoreError};
 
 /// No feature id starts with a dot, so it is no feature's lock.
@@ -21,7 +21,8 @@ pub struct Claim {
 }
 
 impl Store {
-    /// Takes the tree for one loader, and removes what those before it left unfinished.
+    /// Takes the tree for one loader, and removes what those before it left unfinished. What cannot be removed is
+    /// logged and left: it is in nobody's way.
     ///
     /// Who publishes into it by hand is not hindered: that needs the lock of one feature only, and what is held
     /// under such a lock is not touched.
@@ -35,12 +36,12 @@ impl Store {
         };
         for name in all.names()? {
             if name.starts_with(INCOMING) {
-                all.remove(&name)?;
-            } else if name.parse::<FeatureId>().is_ok() {
-                // A writer that was killed: a feature that is gone is never locked again.
-                let unused = try_lock(&all, &format!("{name}.lock"))?;
-                if unused.is_some() {
-                    all.remove(&name)?;
+                all.clear(&name);
+            } else if let Some(feature) = feature_of(&name) {
+                // A writer that was killed: a feature that is gone is never locked again. Whose lock cannot be taken
+                // says so when it is to be written.
+                if let Ok(Some(_unused)) = try_lock(&all, &lock_name(&feature)) {
+                    all.clear(&name);
                 }
             }
         }
@@ -48,8 +49,15 @@ impl Store {
     }
 }
 
+/// The feature whose staging directory has this name, the first or one of those beside it.
+fn feature_of(name: &str) -> Option<FeatureId> {
+    let (feature, number) = name.split_once('.').unwrap_or((name, "0"));
+    number.parse::<u32>().ok()?;
+    feature.parse().ok()
+}
+
 /// The lock, unless somebody has it.
-fn try_lock(dir: &Directory, name: &str) -> Result<Option<File>, StoreError> {
+pub(crate) fn try_lock(dir: &Directory, name: &str) -> Result<Option<File>, StoreError> {
     let file = dir.open_lock(name)?;
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {

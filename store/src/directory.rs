@@ -20,6 +20,9 @@ use crate::StoreError;
 /// lease is not, and whoever holds it may do so for as long as they like.
 const OPEN_ATTEMPTS: usize = 16;
 
+/// How many directories of one name may lie about that cannot be removed before that is an error.
+const EMPTY_NAMES: usize = 16;
+
 /// A directory, held open.
 #[derive(Debug, Clone)]
 pub(crate) struct Directory {
@@ -63,6 +66,24 @@ impl Directory {
             Ok(()) | Err(Errno::EXIST) => self.get(name),
             Err(error) => {
                 Err(StoreError::io("make the directory", &self.path.join(name))(error.into()))
+            }
+        }
+    }
+
+    /// An empty directory `name` in this one. Where what has the name cannot be removed, such as what another user
+    /// has put there, `name.1` and so on take its place.
+    pub(crate) fn make_empty(&self, name: &str) -> Result<(String, Self), StoreError> {
+        let mut attempt = 0;
+        let mut chosen = name.to_owned();
+        loop {
+            attempt += 1;
+            match self.remove(&chosen) {
+                Err(_) if attempt < EMPTY_NAMES => chosen = format!("{name}.{attempt}"),
+                removed => {
+                    removed?;
+                    let dir = self.make(&chosen)?;
+                    return Ok((chosen, dir));
+                }
             }
         }
     }
@@ -182,6 +203,19 @@ impl Directory {
         remove_all(self.fd.as_fd(), name).map_err(|error| {
             StoreError::io("remove the directory", &self.path.join(name))(error.into())
         })
+    }
+
+    /// The same for what is out of sight: what cannot be removed only takes up room, and is left for the next time.
+    pub(crate) fn clear(&self, name: &str) {
+        if let Err(error) = self.remove(name) {
+            tracing::warn!(
+                code = error.code(),
+                remedy =
+                    "remove it, or let the user of this process do so; nothing else depends on it",
+                "{}: {error}",
+                error.path().display()
+            );
+        }
     }
 
     /// Waits until its entries are on the disk.

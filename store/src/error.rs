@@ -66,6 +66,20 @@ pub enum StoreError {
         /// The artifacts directory.
         path: PathBuf,
     },
+    /// Somebody else writes to the feature.
+    #[error("somebody else writes to the feature, or holds its lock")]
+    Locked {
+        /// The file of the lock.
+        path: PathBuf,
+    },
+    /// What has the name of the index cannot be read as one.
+    #[error("the index cannot be read: {source}")]
+    IndexUnreadable {
+        /// The index file.
+        path: PathBuf,
+        /// Why not.
+        source: ReadError,
+    },
     /// Somebody wrote the index without taking the lock.
     #[error("the index of {feature} changed while the next one was made")]
     IndexChanged {
@@ -96,6 +110,8 @@ impl StoreError {
             Self::Damaged { .. } => "version-damaged",
             Self::NoExchange { .. } => "store-no-exchange",
             Self::Busy { .. } => "store-busy",
+            Self::Locked { .. } => "store-locked",
+            Self::IndexUnreadable { .. } => "index-unreadable",
             Self::IndexChanged { .. } => "index-changed",
         }
     }
@@ -110,6 +126,8 @@ impl StoreError {
             | Self::Damaged { path, .. }
             | Self::NoExchange { path }
             | Self::Busy { path }
+            | Self::Locked { path }
+            | Self::IndexUnreadable { path, .. }
             | Self::IndexChanged { path, .. } => path,
         }
     }
@@ -148,6 +166,14 @@ impl StoreError {
                  anew"
             }
             Self::Busy { .. } => "end the other pilar-loader, or name another directory",
+            Self::Locked { .. } => {
+                "wait for whoever publishes there, such as `pilar publish`; `fuser` names the process that holds the \
+                 file, and ending it lets the lock go"
+            }
+            Self::IndexUnreadable { .. } => {
+                "let the user of this process read it, or remove it; while the feature is registered a loader puts it \
+                 right by itself"
+            }
             Self::IndexChanged { .. } => {
                 "run it again, and let only pilar and pilar-loader write there"
             }

@@ -1,5 +1,6 @@
 //! Single files, written so that they are there whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -44,9 +45,23 @@ pub(crate) fn make_dirs(path: &Path) -> Result<(), StoreError> {
 
 fn put(path: &Path, bytes: &[u8], mode: u32, flags: RenameFlags) -> Result<(), StoreError> {
     let name = path.file_name().unwrap_or_default();
-    let dir = Directory::open(parent(path))?;
-    let temporary = write_beside(&dir, &name.to_string_lossy(), bytes, mode)?;
-    dir.place_file(temporary, &dir, name, flags)
+    put_in(&Directory::open(parent(path))?, name, bytes, mode, flags)
+}
+
+/// [`replace_file`] in a directory that is held open.
+pub(crate) fn replace_in(dir: &Directory, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    put_in(dir, OsStr::new(name), bytes, 0o644, RenameFlags::empty())
+}
+
+fn put_in(
+    dir: &Directory,
+    name: &OsStr,
+    bytes: &[u8],
+    mode: u32,
+    flags: RenameFlags,
+) -> Result<(), StoreError> {
+    let temporary = write_beside(dir, &name.to_string_lossy(), bytes, mode)?;
+    dir.place_file(temporary, dir, name, flags)
 }
 
 /// Writes a file that nobody looks for, and returns its name. One that is there is another writer's.

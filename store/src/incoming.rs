@@ -31,8 +31,8 @@ impl Store {
     pub fn incoming(&self, feature: &FeatureId, unique: &str) -> Result<Incoming, StoreError> {
         let all = self.root().make(STAGING)?;
         let name = format!("{INCOMING}{feature}-{unique}");
-        all.remove(&name)?;
-        Ok(Incoming { dir: all.make(&name)?, all, name })
+        let (name, dir) = all.make_empty(&name)?;
+        Ok(Incoming { dir, all, name })
     }
 }
 
@@ -67,7 +67,7 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        // What could not be removed is removed at the next start.
-        let _ = self.all.remove(&self.name);
+        // At the next start it is tried again.
+        self.all.clear(&self.name);
     }
 }

@@ -115,7 +115,7 @@ impl<'w> StagedVersion<'w> {
 
 impl Drop for StagedVersion<'_> {
     fn drop(&mut self) {
-        // What could not be removed is removed by whoever takes the lock next.
-        let _ = self.writer.staging().remove(STAGED);
+        // Whoever takes the lock next tries again.
+        self.writer.staging().clear(STAGED);
     }
 }

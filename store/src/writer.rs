@@ -10,6 +10,7 @@ use rustix::fs::{FlockOperation, RenameFlags, flock};
 use rustix::io::Errno;
 use semver::Version;
 
+use crate::claim::try_lock;
 use crate::directory::Directory;
 use crate::file::make_dirs;
 use crate::{FeatureDir, StagedVersion, StoreError};
@@ -63,12 +64,34 @@ impl Store {
     /// something else in the way.
     pub fn lock(&self, feature: &FeatureId) -> Result<FeatureWriter, StoreError> {
         let all = self.root.make(STAGING)?;
-        let lock_name = format!("{feature}.lock");
+        let lock_name = lock_name(feature);
         let lock = all.open_lock(&lock_name)?;
         take(&lock).map_err(StoreError::io("take the lock", &all.path().join(lock_name)))?;
+        self.locked(feature, all, lock)
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// As of [`Store::lock`]; code `store-locked` where somebody else writes to `feature`.
+    pub fn try_lock(&self, feature: &FeatureId) -> Result<FeatureWriter, StoreError> {
+        let all = self.root.make(STAGING)?;
+        let lock_name = lock_name(feature);
+        match try_lock(&all, &lock_name)? {
+            Some(lock) => self.locked(feature, all, lock),
+            None => Err(StoreError::Locked { path: all.path().join(lock_name) }),
+        }
+    }
+
+    fn locked(
+        &self,
+        feature: &FeatureId,
+        all: Directory,
+        lock: File,
+    ) -> Result<FeatureWriter, StoreError> {
         let visible = self.root.find(feature.as_str())?;
-        all.remove(feature.as_str())?;
-        let staging = Staging { dir: all.make(feature.as_str())?, all, feature: feature.clone() };
+        let (name, dir) = all.make_empty(feature.as_str())?;
+        let staging = Staging { all, name, dir };
         let home = match visible {
             Some(visible) => Home::Visible(visible),
             None => Home::New(staging.dir.make(NEW)?),
@@ -108,8 +131,8 @@ enum Home {
 #[derive(Debug)]
 struct Staging {
     all: Directory,
+    name: String,
     dir: Directory,
-    feature: FeatureId,
 }
 
 impl FeatureWriter {
@@ -143,7 +166,7 @@ impl FeatureWriter {
     }
 
     /// Puts the next `releases.json` into place, as the last step of every change. `previous` is the digest of
-    /// the one it was made from.
+    /// the one it was made from; `None` where there was none, or something else in its place.
     ///
     /// # Errors
     /// [`StoreError`]; the old index is still there. Code `index-changed` where the index is not `previous`.
@@ -153,12 +176,15 @@ impl FeatureWriter {
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         let path = self.path().join(RELEASES_FILE);
-        if self.index_digest()? != previous {
+        if self.readable_index()? != previous {
             return Err(StoreError::IndexChanged { feature: self.feature.clone(), path });
         }
         let staging = self.staging();
         staging.create_file(RELEASES_FILE, bytes, 0o644)?;
-        staging.place_file(RELEASES_FILE, self.home(), RELEASES_FILE, RenameFlags::empty())?;
+        // No file takes the place of a directory but by an exchange; what was there goes with the staging directory.
+        let is_other = previous.is_none() && self.home().has(RELEASES_FILE);
+        let flags = if is_other { RenameFlags::EXCHANGE } else { RenameFlags::empty() };
+        staging.place_file(RELEASES_FILE, self.home(), RELEASES_FILE, flags)?;
         self.show()
     }
 
@@ -181,7 +207,7 @@ impl FeatureWriter {
             // Out of sight first: a kill in the middle must not leave half a version.
             let aside = format!("removed-{version}");
             visible.rename(&name, self.staging(), &aside, RenameFlags::NOREPLACE)?;
-            self.staging().remove(&aside)?;
+            self.staging().clear(&aside);
             removed.push(version);
         }
         if !removed.is_empty() {
@@ -222,7 +248,7 @@ impl FeatureWriter {
             let name = self.feature.as_str();
             self.root.rename(name, self.staging(), GONE, RenameFlags::NOREPLACE)?;
             self.root.sync()?;
-            self.staging().remove(GONE)?;
+            self.staging().clear(GONE);
         }
         Ok(())
     }
@@ -230,25 +256,42 @@ impl FeatureWriter {
     /// The digest of the index that readers see.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`]; code `index-unreadable` where something has its name of which nobody can say what it is.
     pub fn index_digest(&self) -> Result<Option<Sha256Digest>, StoreError> {
         let Some(dir) = self.read()? else { return Ok(None) };
         match dir.read(RELEASES_FILE, Limits::default().json_bytes) {
             Ok(bytes) => Ok(Some(Sha256Digest::of(&bytes))),
-            Err(ReadError::Missing) => Ok(None),
-            Err(error) => {
+            // Nobody publishes a link or a directory: it is damage.
+            Err(ReadError::Missing | ReadError::NotRegular) => Ok(None),
+            Err(source) => {
                 let path = self.path().join(RELEASES_FILE);
-                Err(StoreError::io("read the index", &path)(io::Error::other(error)))
+                Err(StoreError::IndexUnreadable { path, source })
             }
+        }
+    }
+
+    /// The same for who is about to replace it by one that was verified: one that cannot be read is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn readable_index(&self) -> Result<Option<Sha256Digest>, StoreError> {
+        match self.index_digest() {
+            Err(StoreError::IndexUnreadable { .. }) => Ok(None),
+            known => known,
         }
     }
 }
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // What could not be removed is removed by whoever takes the lock next.
-        let _ = self.all.remove(self.feature.as_str());
+        // Whoever takes the lock next tries again.
+        self.all.clear(&self.name);
     }
+}
+
+/// The name of the file whose lock stands for `feature`.
+pub(crate) fn lock_name(feature: &FeatureId) -> String {
+    format!("{feature}.lock")
 }
 
 fn take(lock: &File) -> io::Result<()> {

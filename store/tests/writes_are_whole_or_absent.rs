@@ -165,6 +165,51 @@ fn a_second_writer_of_a_feature_waits_and_one_of_another_feature_does_not() {
 }
 
 #[test]
+fn who_does_not_wait_is_told_which_lock_is_held() {
+    let root = TempDir::new().unwrap();
+    let store = with_one(root.path());
+    let first = store.lock(&feature()).unwrap();
+    let error = store.try_lock(&feature()).unwrap_err();
+    assert_eq!(error.code(), "store-locked");
+    assert_eq!(error.path(), root.path().join(".staging/lab.lock"));
+    drop(first);
+    store.try_lock(&feature()).unwrap();
+}
+
+#[test]
+fn an_index_takes_the_place_of_whatever_is_none() {
+    let harms: [fn(&std::path::Path); 3] = [
+        |index| std::os::unix::fs::symlink("elsewhere", index).unwrap(),
+        |index| fs::create_dir_all(index.join("within")).unwrap(),
+        |index| fs::File::create(index).unwrap().set_len(1 << 40).unwrap(),
+    ];
+    for harm in harms {
+        let root = TempDir::new().unwrap();
+        let store = with_one(root.path());
+        let index = root.path().join("lab/releases.json");
+        fs::remove_file(&index).unwrap();
+        harm(&index);
+        let mut writer = store.lock(&feature()).unwrap();
+        assert_eq!(writer.readable_index().unwrap(), None);
+        writer.replace_index(None, b"two").unwrap();
+        drop(writer);
+        assert_eq!(fs::read(&index).unwrap(), b"two");
+        assert!(!root.path().join(".staging/lab").exists());
+    }
+}
+
+#[test]
+fn an_index_of_which_nobody_knows_what_it_is_is_named() {
+    let root = TempDir::new().unwrap();
+    let store = with_one(root.path());
+    let index = root.path().join("lab/releases.json");
+    fs::File::create(&index).unwrap().set_len(1 << 40).unwrap();
+    let error = store.lock(&feature()).unwrap().index_digest().unwrap_err();
+    assert_eq!((error.code(), error.path()), ("index-unreadable", index.as_path()));
+    assert!(error.remedy().contains("remove it"), "{}", error.remedy());
+}
+
+#[test]
 fn a_replaced_build_is_one_or_the_other_for_every_reader() {
     let root = TempDir::new().unwrap();
     let store = Store::open_or_create(root.path()).unwrap();
