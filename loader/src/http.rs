@@ -97,6 +97,9 @@ async fn ready(State(answers): State<Arc<Answers>>) -> Response {
     let progress = answers.board.progress();
     let age = answers.board.feed().contact().last.map(|last| last.elapsed());
     let reason = match age {
+        _ if let Some(trouble) = answers.board.trouble() => {
+            Some(format!("the artifacts directory cannot be worked in: {trouble}"))
+        }
         _ if !progress.is_known => Some("the registrations were not seen yet".to_owned()),
         Some(age) if age > answers.max_contact_age => {
             Some(format!("the source of registrations was not heard from for {} s", age.as_secs()))

@@ -2,15 +2,16 @@
 //! `/metrics` and `/readyz`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
 use pilar_artifact::loader_status::{
-    LOADER_STATUS_FILE, LoaderError, LoaderFeature, LoaderStatus, RefusedRegistration, SourceStatus,
+    LOADER_DIRECTORY, LOADER_STATUS_FILE, LoaderError, LoaderFeature, LoaderStatus,
+    RefusedRegistration, SourceStatus,
 };
+use pilar_store::Store;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -31,6 +32,8 @@ pub struct Board {
     clock: fn() -> Timestamp,
     state: Mutex<State>,
     changed: watch::Sender<()>,
+    /// Held by who writes it: what is written last is what was said last.
+    writing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -38,6 +41,7 @@ struct State {
     features: BTreeMap<FeatureId, LoaderFeature>,
     desired: Option<Desired>,
     counts: Counts,
+    trouble: Option<Problem>,
 }
 
 /// What is counted since the start.
@@ -82,7 +86,14 @@ impl Progress {
 impl Board {
     /// An empty one, for registrations of this kind of source.
     pub fn new(kind: &'static str, feed: Feed, clock: fn() -> Timestamp) -> Self {
-        Self { kind, feed, clock, state: Mutex::default(), changed: watch::Sender::new(()) }
+        Self {
+            kind,
+            feed,
+            clock,
+            state: Mutex::default(),
+            changed: watch::Sender::new(()),
+            writing: Mutex::default(),
+        }
     }
 
     /// Changes what is said of a feature.
@@ -176,14 +187,24 @@ impl Board {
         progress
     }
 
-    /// Writes it into `artifacts` whenever it changed, for ever.
-    pub async fn keep_written(self: Arc<Self>, artifacts: PathBuf) {
+    /// Says why nothing can be done in the tree, or that it can.
+    pub fn stuck(&self, trouble: Option<Problem>) {
+        self.lock().trouble = trouble;
+    }
+
+    /// Why nothing can be done in the tree.
+    pub fn trouble(&self) -> Option<Problem> {
+        self.lock().trouble.clone()
+    }
+
+    /// Writes it into `store` whenever it changed, for ever.
+    pub async fn keep_written(self: Arc<Self>, store: Store) {
         let mut trouble = None;
         let mut changes = self.changes();
         loop {
             changes.mark_unchanged();
-            let (board, artifacts) = (Arc::clone(&self), artifacts.clone());
-            let written = spawn_blocking(move || board.write(&artifacts)).await;
+            let (board, store) = (Arc::clone(&self), store.clone());
+            let written = spawn_blocking(move || board.write(&store)).await;
             if let Ok(written) = written {
                 report(written.err(), &mut trouble);
             }
@@ -194,15 +215,14 @@ impl Board {
         }
     }
 
-    /// Writes it into `artifacts`.
+    /// Writes it into `store`.
     ///
     /// # Errors
     /// A [`Problem`] of the disk; the old file is still there.
-    pub fn write(&self, artifacts: &Path) -> Result<(), Problem> {
-        Ok(pilar_store::replace_file(
-            &artifacts.join(LOADER_STATUS_FILE),
-            &self.status().to_bytes(),
-        )?)
+    pub fn write(&self, store: &Store) -> Result<(), Problem> {
+        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = LOADER_STATUS_FILE.rsplit('/').next().unwrap_or_default();
+        Ok(store.notes(LOADER_DIRECTORY)?.replace(name, &self.status().to_bytes())?)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

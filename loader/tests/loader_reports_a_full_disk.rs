@@ -12,6 +12,8 @@
 
 mod common;
 
+use std::fs;
+
 use common::network::registry::Registry;
 use common::network::{image, origin};
 use common::program::{Place, Setup, get, wait_for};
@@ -55,6 +57,33 @@ fn each_fault_of_the_disk_has_its_code_and_the_tree_stays_clean() {
         // Well again.
         let output = prepared(place.loader(&["init"]), &server).ends();
         assert!(output.status.success(), "{fault}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(verified(&place.artifacts(), "notes").is_some(), "{fault}");
+    }
+}
+
+#[test]
+fn a_tree_in_which_nothing_can_be_done_is_left_to_the_sidecar_and_what_serves_serves() {
+    for (fault, code) in [
+        ("mkdirat:error=ENOSPC:when=1+", "store-full"),
+        ("flock:error=EROFS:when=1+", "store-read-only"),
+    ] {
+        let (_tree, place, server) = scene();
+        assert!(prepared(place.loader(&["init"]), &server).ends().status.success());
+        fs::remove_file(place.sentinel()).unwrap();
+        if code == "store-full" {
+            fs::remove_dir_all(place.artifacts().join(".loader")).unwrap();
+            fs::remove_dir_all(place.artifacts().join(".staging")).unwrap();
+        }
+        for (policy, status) in [("strict", 1), ("available", 0)] {
+            let output = prepared(place.loader_with_fault(fault, &["init"]), &server)
+                .with("LOADER_INIT_POLICY", policy)
+                .with("LOADER_INIT_DEADLINE_SECONDS", "5")
+                .ends();
+            let log = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(status), "{policy}, {fault}: {log}");
+            assert!(log.contains(code) && log.contains("init-incomplete"), "{fault}: {log}");
+            assert_eq!(place.sentinel().exists(), status == 0, "{policy}, {fault}");
+        }
         assert!(verified(&place.artifacts(), "notes").is_some(), "{fault}");
     }
 }
