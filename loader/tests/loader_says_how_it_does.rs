@@ -23,6 +23,7 @@ use common::Home;
 use common::program::{Place, Running, get, names, wait_for};
 use common::server::Server;
 use common::tree::{RELEASE, Tree, Version, signing_key};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// Reads with the reference parser of OpenMetrics, which is strict: name, labels and value of each sample.
@@ -259,6 +260,44 @@ fn a_loader_that_has_not_heard_of_what_is_wanted_for_too_long_is_not_ready_and_k
     assert!(common::verified(&place.artifacts(), "notes").is_some());
     std::fs::rename(away, place.registrations()).unwrap();
     wait_for("readiness again", || (get(port, "/readyz").0 == 200).then_some(()));
+}
+
+/// A write of the status that takes long is not the last one because it ends last.
+#[test]
+fn the_status_that_a_loader_leaves_is_the_last_one() {
+    let (_tree, place, _server) = released();
+    // Each thread is held up in its renames but the first, and the main thread has only that one: at its end.
+    let fault = "renameat2:delay_enter=2000000:when=2+";
+    let running = place.loader_with_fault(fault, &["watch"]).with("LOADER_HTTP_PORT", "0");
+    let mut running = running.start();
+    let port = running.port();
+    let refused = || -> f64 {
+        let name = "pilar_loader_refused_registrations{code=\"registration-no-origin\"} ";
+        let page = get(port, "/metrics").1;
+        page.lines().find_map(|line| line.strip_prefix(name)?.parse().ok()).unwrap_or_default()
+    };
+    let own = place.artifacts().join(".loader");
+    let half = || names(&own).into_iter().find(|name| name.ends_with(".tmp"));
+    let mut said = 0;
+    let mut say = || {
+        place.say(&format!("broken-{said}"), "featureId: broken\n");
+        said += 1;
+        wait_for("what was said", || (refused() >= said as f64).then_some(said))
+    };
+    wait_for("a write that is held up", || {
+        say();
+        let before = half()?;
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        half().filter(|after| *after == before)
+    });
+    let said = say();
+    // What was started is strace, and the loader its only child.
+    let strace = running.id();
+    let children = format!("/proc/{strace}/task/{strace}/children");
+    let loader = std::fs::read_to_string(children).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(loader).unwrap(), Signal::TERM).unwrap();
+    let (_, log) = running.wait();
+    assert_eq!(place.status().refused.len(), said, "{log}");
 }
 
 #[test]

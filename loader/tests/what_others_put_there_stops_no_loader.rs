@@ -86,9 +86,12 @@ async fn held_locks_keep_no_other_feature_waiting_and_are_named() {
     }
 }
 
+/// What befalls an index.
+type Harm = fn(&Path);
+
 #[tokio::test]
 async fn whatever_is_in_the_place_of_an_index_gives_way_to_the_verified_one() {
-    let harms: [(&str, fn(&Path)); 3] = [
+    let harms: [(&str, Harm); 3] = [
         ("a directory", |index| fs::create_dir_all(index.join("within")).unwrap()),
         ("a link", |index| symlink("/etc/hostname", index).unwrap()),
         ("far too large", |index| fs::File::create(index).unwrap().set_len(1 << 40).unwrap()),
