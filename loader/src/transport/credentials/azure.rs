@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::{Secret, Unusable};
-use crate::transport::http::{Http, protocol, successful};
+use crate::transport::http::{Http, authority, protocol, successful};
 use crate::transport::{AzureIdentity, FetchError, Tally};
 
 /// What the first token is for.
@@ -29,8 +29,8 @@ pub(in crate::transport) async fn refresh_token(
     let federated = tokio::fs::read_to_string(&azure.token_file).await;
     let federated =
         federated.map_err(|error| unusable(format!("{}: {error}", azure.token_file.display())))?;
-    let authority = azure.authority.as_str().trim_end_matches('/');
-    let sign_in = format!("{authority}/{}/oauth2/v2.0/token", azure.tenant);
+    let entra = azure.authority.as_str().trim_end_matches('/');
+    let sign_in = format!("{entra}/{}/oauth2/v2.0/token", azure.tenant);
     let sign_in = sign_in.parse().map_err(|_| unusable("AZURE_TENANT_ID is no id".to_owned()))?;
     let form = [
         ("grant_type", "client_credentials"),
@@ -42,7 +42,7 @@ pub(in crate::transport) async fn refresh_token(
     let entra = token(http, &sign_in, &form, &["access_token"], tally).await?;
     let exchange = root.join("oauth2/exchange");
     let exchange = exchange.map_err(|_| protocol(root, "it is no registry"))?;
-    let service = authority_of(root);
+    let service = authority(root);
     let form = [
         ("grant_type", "access_token"),
         ("service", service.as_str()),
@@ -79,9 +79,4 @@ pub(in crate::transport) fn token_in(
     });
     let token = token.ok_or_else(|| protocol(url, "its reply holds no token"))?;
     Ok(Secret(token.to_owned()))
-}
-
-fn authority_of(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
