@@ -84,7 +84,6 @@ fn main() -> ExitCode {
     // Nor in pages of 2 MiB, which the allocator asks for and one small block keeps. Where the call is forbidden, it
     // only takes more memory.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    tidy_no_proxy();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         // Help and version are answers; all else is wrong use, which clap says with status 2.
@@ -104,6 +103,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    hide_no_proxy();
     start_logging(config.production);
     for note in &config.notes {
         tracing::warn!(code = "config-note", "{note}");
@@ -242,15 +242,12 @@ fn environment() -> Vec<(String, String)> {
     std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
-/// kube reads `NO_PROXY` by itself, and ends where there is nothing between two commas or after the last one. That
-/// exempts nothing, as for other programs.
-#[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
-fn tidy_no_proxy() {
+/// kube would read `NO_PROXY` too, hold it against the proxy instead of the cluster, and end where it cannot read it.
+/// What it says has been read by now.
+fn hide_no_proxy() {
     for name in ["NO_PROXY", "no_proxy"] {
-        let Ok(text) = std::env::var(name) else { continue };
-        let named = text.split(',').filter(|word| !word.trim().is_empty());
         // SAFETY: no other thread runs yet that could read the environment.
-        unsafe { std::env::set_var(name, named.collect::<Vec<_>>().join(",")) };
+        unsafe { std::env::remove_var(name) };
     }
 }
 

@@ -396,8 +396,7 @@ async fn follow(
     match &config.registrations {
         Some(directory) => tasks.spawn(source::directory::follow(directory.clone(), reporter)),
         None => {
-            let no_proxy = config.network.proxies.none.as_deref();
-            let cluster = kubernetes::connection(no_proxy).await?;
+            let cluster = kubernetes::connection(&config.network.proxies).await?;
             let namespaces = config.namespaces.clone();
             tasks.spawn(kubernetes::follow(cluster, namespaces, Patience::default(), reporter))
         }

@@ -22,7 +22,7 @@ use common::network::registry::{Registry, basic};
 use common::network::tokens::{Tokens, WHO};
 use common::network::{Place, limits, origin, plain, released};
 use pilar_artifact::Sha256Digest;
-use pilar_loader::transport::{AzureIdentity, Limits, Options};
+use pilar_loader::transport::{AzureIdentity, Limits, Options, Proxies};
 use serde_json::{Value, json};
 
 const REPOSITORY: &str = "features/lab";
@@ -225,6 +225,13 @@ async fn credential_helpers_are_asked() {
                 "good",
                 format!("cat >/dev/null; echo '{{\"Username\":\"ward\",\"Secret\":\"{SECRET}\"}}'"),
             ),
+            (
+                "proxied",
+                format!(
+                    "[ \"$NO_PROXY $no_proxy\" = '.test .test' ] || exit 1; \
+                     echo '{{\"Username\":\"ward\",\"Secret\":\"{SECRET}\"}}'"
+                ),
+            ),
             ("hung", "echo $$ >\"$0.pid\"; exec sleep 600".to_owned()),
             ("silent", "exit 0".to_owned()),
             ("bad", format!("cat >/dev/null; echo {SECRET}; echo {SECRET} >&2; exit 1")),
@@ -248,6 +255,12 @@ async fn credential_helpers_are_asked() {
     };
     fetch(json!({ "credHelpers": { &address: "good" } })).await.whole();
     fetch(json!({ "credsStore": "good", "auths": { &address: {} } })).await.whole();
+    // One that needs to know which hosts have no proxy, which `main` takes out of the environment.
+    let proxied = secrets.file("proxied.json", &json!({ "credHelpers": { &address: "proxied" } }));
+    let proxies = Proxies { none: Some(".test".to_owned()), ..Proxies::default() };
+    let docker_configs = vec![proxied];
+    let place = Place::new(Options { docker_configs, proxies, ..plain(&[&address]) });
+    place.fetch(&origin).await.whole();
     let brought = fetch(json!({ "credHelpers": { &address: "bad" } })).await;
     let error = brought.refused("credentials-unusable");
     assert!(!format!("{error:?}").contains(SECRET), "{error}");

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
 use jiff::fmt::rfc2822;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, RANGE,
@@ -29,8 +27,8 @@ pub(super) const SLOWEST: u64 = 30 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Http {
     client: Client,
-    /// The proxies that the client goes through, by the rules that it goes by.
-    proxies: Arc<Matcher>,
+    /// The proxies that the client goes through.
+    proxies: Proxies,
     plain: BTreeSet<String>,
     pub(super) limits: Limits,
     pub(super) jitter: Jitter,
@@ -126,16 +124,10 @@ impl Http {
             let proxy = Proxy::https(proxy).map_err(bad("HTTPS_PROXY"))?;
             builder = builder.proxy(proxy.no_proxy(none));
         }
-        let Proxies { http, https, none } = &options.proxies;
-        let proxies = Matcher::builder()
-            .http(http.clone().unwrap_or_default())
-            .https(https.clone().unwrap_or_default())
-            .no(none.clone().unwrap_or_default())
-            .build();
         let client = builder.build().map_err(bad("the HTTP client"))?;
         let plain =
             options.plain_http_hosts.iter().map(|host| without_default_port(host)).collect();
-        Ok(Self { client, proxies: Arc::new(proxies), plain, limits, jitter })
+        Ok(Self { client, proxies: options.proxies.clone(), plain, limits, jitter })
     }
 
     /// The root of a host that was named without a scheme: TLS, unless it was named as one without.
@@ -249,7 +241,7 @@ impl Http {
     /// The proxy on the way to an address, without what lets in there.
     fn proxy(&self, url: &Url) -> Option<String> {
         let address: Uri = url.as_str().parse().ok()?;
-        let intercepted = self.proxies.intercept(&address)?;
+        let intercepted = self.proxies.way_to(&address)?;
         Some(intercepted.uri().to_string())
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::Uri;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use reqwest::Url;
 
 /// How a transport reaches what it fetches.
@@ -31,6 +33,21 @@ pub struct Proxies {
     pub https: Option<String>,
     /// `NO_PROXY`
     pub none: Option<String>,
+}
+
+impl Proxies {
+    /// The proxy on the way to an address, by the rules that reqwest goes by.
+    pub fn way_to(&self, address: &Uri) -> Option<Intercept> {
+        let text = |variable: &Option<String>| variable.clone().unwrap_or_default();
+        let (http, https, none) = (text(&self.http), text(&self.https), text(&self.none));
+        Matcher::builder().http(http).https(https).no(none).build().intercept(address)
+    }
+
+    /// What `main` has taken out of the environment, for programs that are run by this one.
+    pub fn for_programs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let none = self.none.as_deref();
+        none.into_iter().flat_map(|none| ["NO_PROXY", "no_proxy"].map(|name| (name, none)))
+    }
 }
 
 /// What the workload identity of Azure sets in the environment of a pod, and which registries it is for.

@@ -9,6 +9,7 @@ mod board;
 mod known;
 mod trouble;
 
+use std::collections::HashMap;
 use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use http::Uri;
 use http_body_util::BodyExt as _;
-use hyper_util::client::proxy::matcher::Matcher;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ListParams;
 use kube::client::{ClientBuilder, DynBody};
@@ -30,6 +30,7 @@ use tower::util::MapResponseLayer;
 
 use super::Reporter;
 use crate::problem::Problem;
+use crate::transport::Proxies;
 use board::Board;
 use known::Known;
 
@@ -59,11 +60,12 @@ impl Default for Patience {
 }
 
 /// How to reach the cluster: what `KUBECONFIG` or `~/.kube/config` says, otherwise as the service account of this
-/// pod. Outside of a cluster it may be behind a proxy, unless `no_proxy`, the text of `NO_PROXY`, names it.
+/// pod. Outside of a cluster it may be behind a proxy, that of its `proxy-url` or of `HTTPS_PROXY`, unless
+/// `NO_PROXY` names the cluster.
 ///
 /// # Errors
 /// A [`Problem`] where there is neither.
-pub async fn connection(no_proxy: Option<&str>) -> Result<Config, Problem> {
+pub async fn connection(proxies: &Proxies) -> Result<Config, Problem> {
     let mut config = Config::infer().await.map_err(|error| {
         Problem::new(
             "cluster-unknown",
@@ -71,13 +73,27 @@ pub async fn connection(no_proxy: Option<&str>) -> Result<Config, Problem> {
             "run in a pod with a service account, set KUBECONFIG, or set LOADER_REGISTRATIONS_DIR to read files",
         )
     })?;
-    // kube holds NO_PROXY against the address of the proxy itself.
-    let is_behind = |proxy: &Uri| {
-        let proxies = Matcher::builder().all(proxy.to_string()).no(no_proxy.unwrap_or_default());
-        proxies.build().intercept(&config.cluster_url).is_some()
-    };
-    config.proxy_url = config.proxy_url.take().filter(is_behind);
+    // kube knows `proxy-url` and HTTPS_PROXY; NO_PROXY is kept from it.
+    config.proxy_url =
+        config.proxy_url.take().and_then(|proxy| way_through(proxy, &config.cluster_url, proxies));
+    if let Some(exec) = &mut config.auth_info.exec {
+        let hidden = proxies.for_programs().map(|(name, value)| {
+            HashMap::from([("name", name), ("value", value)].map(|(k, v)| (k.into(), v.into())))
+        });
+        // What the kubeconfig sets comes after it, and counts.
+        exec.env = Some(hidden.chain(exec.env.take().unwrap_or_default()).collect());
+    }
     Ok(config)
+}
+
+/// The proxy where it is on the way to the cluster, with a scheme, which kube needs, and with the login, which is sent
+/// to it.
+fn way_through(proxy: Uri, cluster: &Uri, proxies: &Proxies) -> Option<Uri> {
+    let text = Some(proxy.to_string());
+    let proxies = Proxies { http: text.clone(), https: text, none: proxies.none.clone() };
+    let mut parts = proxies.way_to(cluster)?.uri().clone().into_parts();
+    parts.authority = proxy.into_parts().authority;
+    Uri::from_parts(parts).ok()
 }
 
 /// Says what the ConfigMaps of `namespaces` register, whenever that changed, until nobody listens. An empty list

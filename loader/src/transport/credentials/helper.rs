@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 use super::{Credential, Secret};
+use crate::transport::Proxies;
 
 /// The longest reply of a helper, in bytes.
 const LONGEST_REPLY: u64 = 64 << 10;
@@ -33,43 +34,51 @@ pub(super) enum HelperError {
     Reply { program: String },
 }
 
-/// Asks the helper that a configuration names. One that takes longer than `patience` is killed, as is one that
-/// nobody waits for any more.
-pub(super) async fn ask(
-    name: &Value,
-    host: &str,
-    patience: Duration,
-) -> Result<Credential, HelperError> {
-    let name = name.as_str().ok_or(HelperError::Name)?;
-    let program = format!("docker-credential-{name}");
-    let reply = match tokio::time::timeout(patience, run(&program, host)).await {
-        Ok(Ok(Some(reply))) => reply,
-        Ok(Ok(None)) => return Err(HelperError::Failed { program }),
-        Ok(Err(error)) => return Err(HelperError::Run { program, error }),
-        Err(_) => return Err(HelperError::Slow { program, after: patience }),
-    };
-    credential(&reply).ok_or(HelperError::Reply { program })
+/// How helpers are run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Helpers<'a> {
+    /// One that takes longer is killed, as is one that nobody waits for any more.
+    pub(super) patience: Duration,
+    /// They may need them as well.
+    pub(super) proxies: &'a Proxies,
 }
 
-/// What the program prints; `None` where it says that it failed.
-async fn run(program: &str, host: &str) -> io::Result<Option<Vec<u8>>> {
-    let mut child = Command::new(program)
-        .arg("get")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // One that does not care for what it is asked may have ended by now; its status tells.
-        let _ = stdin.write_all(host.as_bytes()).await;
+impl Helpers<'_> {
+    /// Asks the helper that a configuration names.
+    pub(super) async fn ask(self, name: &Value, host: &str) -> Result<Credential, HelperError> {
+        let name = name.as_str().ok_or(HelperError::Name)?;
+        let program = format!("docker-credential-{name}");
+        let after = self.patience;
+        let reply = match tokio::time::timeout(after, self.run(&program, host)).await {
+            Ok(Ok(Some(reply))) => reply,
+            Ok(Ok(None)) => return Err(HelperError::Failed { program }),
+            Ok(Err(error)) => return Err(HelperError::Run { program, error }),
+            Err(_) => return Err(HelperError::Slow { program, after }),
+        };
+        credential(&reply).ok_or(HelperError::Reply { program })
     }
-    let mut reply = Vec::new();
-    if let Some(stdout) = child.stdout.take() {
-        stdout.take(LONGEST_REPLY).read_to_end(&mut reply).await?;
+
+    /// What the program prints; `None` where it says that it failed.
+    async fn run(self, program: &str, host: &str) -> io::Result<Option<Vec<u8>>> {
+        let mut child = Command::new(program)
+            .arg("get")
+            .envs(self.proxies.for_programs())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // One that does not care for what it is asked may have ended by now; its status tells.
+            let _ = stdin.write_all(host.as_bytes()).await;
+        }
+        let mut reply = Vec::new();
+        if let Some(stdout) = child.stdout.take() {
+            stdout.take(LONGEST_REPLY).read_to_end(&mut reply).await?;
+        }
+        let status = child.wait().await?;
+        Ok(status.success().then_some(reply))
     }
-    let status = child.wait().await?;
-    Ok(status.success().then_some(reply))
 }
 
 fn credential(reply: &[u8]) -> Option<Credential> {

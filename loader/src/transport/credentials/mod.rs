@@ -6,15 +6,14 @@ mod matching;
 
 use std::fmt;
 use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
 use docker_credential::{DockerCredential, get_credential_from_reader};
 use pilar_artifact::json::parse_object;
 use serde_json::{Map, Value, json};
 
-use super::{AzureIdentity, FetchError, Limits};
-use helper::HelperError;
+use super::{AzureIdentity, FetchError, Limits, Options};
+use helper::{HelperError, Helpers};
 
 pub(super) use azure::{refresh_token, token, token_in};
 pub(super) use matching::{Repository, glob_matches};
@@ -72,17 +71,16 @@ pub(super) struct Candidates {
 /// Everything that may let in to `repository`, to be tried in this order, as the kubelet does: what is most
 /// specific first, nothing last.
 pub(super) async fn candidates(
-    configurations: &[PathBuf],
-    azure: Option<&AzureIdentity>,
+    options: &Options,
     repository: &Repository,
     limits: &Limits,
 ) -> Result<Candidates, FetchError> {
     let Candidates { mut credentials, problem } =
-        from_configurations(configurations, repository, limits).await?;
+        from_configurations(options, repository, limits).await?;
     let in_azure = |azure: &AzureIdentity| {
         azure.registries.iter().any(|glob| glob_matches(glob, &repository.host))
     };
-    if azure.is_some_and(in_azure) {
+    if options.azure.as_ref().is_some_and(in_azure) {
         credentials.push(Credential::Azure);
     }
     credentials.push(Credential::Anonymous);
@@ -90,18 +88,19 @@ pub(super) async fn candidates(
 }
 
 async fn from_configurations(
-    configurations: &[PathBuf],
+    options: &Options,
     repository: &Repository,
     limits: &Limits,
 ) -> Result<Candidates, FetchError> {
     let mut candidates = Candidates::default();
-    for path in configurations {
+    let helpers = Helpers { patience: limits.helper, proxies: &options.proxies };
+    for path in &options.docker_configs {
         let document = {
             let path = path.clone();
             tokio::task::spawn_blocking(move || read(&path)).await.map_err(|_| FetchError::Lost)?
         };
         let found = match document {
-            Ok(Some(document)) => from_configuration(&document, repository, limits.helper).await,
+            Ok(Some(document)) => from_configuration(&document, repository, helpers).await,
             Ok(None) => continue,
             Err(problem) => vec![Err(problem)],
         };
@@ -123,16 +122,16 @@ async fn from_configurations(
 async fn from_configuration(
     document: &Map<String, Value>,
     repository: &Repository,
-    patience: Duration,
+    helpers: Helpers<'_>,
 ) -> Vec<Result<Credential, String>> {
     let host = repository.host.as_str();
     let said = |error: HelperError| error.to_string();
     if let Some(name) = document.get("credHelpers").and_then(|helpers| helpers.get(host)) {
-        return vec![helper::ask(name, host, patience).await.map_err(said)];
+        return vec![helpers.ask(name, host).await.map_err(said)];
     }
     let found = entries(document, repository);
     match document.get("credsStore") {
-        Some(store) if found.is_empty() => match helper::ask(store, host, patience).await {
+        Some(store) if found.is_empty() => match helpers.ask(store, host).await {
             // A store that knows nothing of this registry fails like that.
             Err(HelperError::Failed { .. }) => found,
             asked => vec![asked.map_err(said)],

@@ -61,9 +61,7 @@ async fn session(http: &Http, options: &Options, image: &ImageRef) -> Result<Ses
         option: "image",
         problem: format!("\"{}\" is not the host of a registry", image.registry),
     })?;
-    let credentials =
-        candidates(&options.docker_configs, options.azure.as_ref(), &repository, &http.limits)
-            .await?;
+    let credentials = candidates(options, &repository, &http.limits).await?;
     Ok(Session::new(root, repository, credentials, options.azure.clone()))
 }
 
