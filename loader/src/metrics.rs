@@ -1,9 +1,10 @@
 //! What `/metrics` has; docs/loader.md lists it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use pilar_metrics::{BYTES, Page, SECONDS, flag, label, one};
+use pilar_metrics::{BYTES, Labels, Page, SECONDS, flag, label, one};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 
@@ -31,6 +32,9 @@ impl Collector for Scrape {
         }
         let trouble = one(flag(contact.trouble.is_some()));
         page.gauge("loader_source_trouble", "1 while the source cannot be read.", None, trouble)?;
+        let failures = by_code(board.feed().failures());
+        let help = "Times that the source could not be read or a reply of it broke off, by code.";
+        page.counter("loader_source_failures", help, None, failures)?;
         let progress = board.progress();
         let states = [
             ("in_place", progress.in_place),
@@ -55,12 +59,17 @@ impl Collector for Scrape {
     }
 }
 
+/// Samples by code.
+fn by_code(counts: BTreeMap<&'static str, u64>) -> impl Iterator<Item = (Labels, u64)> {
+    counts.into_iter().map(|(code, count)| (label("code", code), count))
+}
+
 fn counts(page: &mut Page<'_>, counts: &Counts) -> fmt::Result {
     let help = "Times that a feature was put in place.";
     page.counter("loader_placed", help, None, one(counts.placed))?;
     let help = "Features that were taken out.";
     page.counter("loader_taken_out", help, None, one(counts.taken_out))?;
-    let failures = counts.failures.iter().map(|(code, count)| (label("code", *code), *count));
+    let failures = by_code(counts.failures.clone());
     page.counter("loader_failures", "Attempts that failed, by code.", None, failures)?;
     let help = "What came over the network.";
     page.counter("loader_transferred", help, BYTES, one(counts.transferred))?;

@@ -1,5 +1,5 @@
-//! Whatever happens on the way between a loader and the API server, what is registered stays, the trouble is told, and
-//! what changes in the cluster is followed as soon as that is possible. The API server is a real one.
+//! Whatever happens on the way between a loader and the API server, what is registered stays, the trouble is told
+//! and counted, and what changes in the cluster is followed as soon as that is possible. The API server is a real one.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -35,6 +35,11 @@ const IN_A_WATCH: usize = 5_000;
 
 const UNREACHABLE: Option<&str> = Some("cluster-unreachable");
 const ERROR: Option<&str> = Some("cluster-error");
+/// What is counted where a watch breaks off, which is no trouble.
+const INTERRUPTED: Option<&str> = Some("cluster-interrupted");
+
+/// What befalls the connections, the trouble that there is while it lasts, and the code that is counted.
+type Case = (Fault, Option<&'static str>, Option<&'static str>);
 
 fn image(digit: char) -> Value {
     let digest = digit.to_string().repeat(64);
@@ -53,11 +58,11 @@ async fn what_befalls_the_connections_is_told_and_survived() {
     let outside = Proxy::before(&api, []).await;
     let late = Fault::Late(Duration::from_millis(50));
     let faults = [
-        (late, None),
-        (Fault::CutAfter(0), UNREACHABLE),
-        (Fault::CutAfter(IN_THE_HANDSHAKE), UNREACHABLE),
-        (Fault::CutAfter(2 * IN_A_WATCH), None),
-        (Fault::Corrupt(IN_THE_HANDSHAKE), UNREACHABLE),
+        (late, None, None),
+        (Fault::CutAfter(0), UNREACHABLE, UNREACHABLE),
+        (Fault::CutAfter(IN_THE_HANDSHAKE), UNREACHABLE, UNREACHABLE),
+        (Fault::CutAfter(2 * IN_A_WATCH), None, INTERRUPTED),
+        (Fault::Corrupt(IN_THE_HANDSHAKE), UNREACHABLE, UNREACHABLE),
     ];
     assert_survived(&cluster, &account, &outside, &faults).await;
 
@@ -65,26 +70,21 @@ async fn what_befalls_the_connections_is_told_and_survived() {
     let tls = Tls::of(&file("server.crt"), &file("server.key"), &file("ca.crt"));
     let within = Proxy::within(tls, &api).await;
     let faults = [
-        (TOO_MANY, ERROR),
-        (BROKEN, ERROR),
-        (BUSY, ERROR),
-        (Fault::CutAfter(IN_THE_HEAD), UNREACHABLE),
-        (Fault::CutAfter(IN_THE_LIST), UNREACHABLE),
-        (Fault::CutAfter(IN_A_WATCH), None),
-        (Fault::Corrupt(IN_THE_STATUS_LINE), UNREACHABLE),
-        (Fault::Corrupt(IN_THE_LIST), UNREACHABLE),
+        (TOO_MANY, ERROR, ERROR),
+        (BROKEN, ERROR, ERROR),
+        (BUSY, ERROR, ERROR),
+        (Fault::CutAfter(IN_THE_HEAD), UNREACHABLE, UNREACHABLE),
+        (Fault::CutAfter(IN_THE_LIST), UNREACHABLE, UNREACHABLE),
+        (Fault::CutAfter(IN_A_WATCH), None, INTERRUPTED),
+        (Fault::Corrupt(IN_THE_STATUS_LINE), UNREACHABLE, UNREACHABLE),
+        (Fault::Corrupt(IN_THE_LIST), UNREACHABLE, UNREACHABLE),
     ];
     assert_survived(&cluster, &account, &within, &faults).await;
 }
 
 /// Follows the cluster through `way` with each fault, which lasts until there is trouble with this code; where there is
 /// to be none, until it has struck.
-async fn assert_survived(
-    cluster: &Cluster,
-    account: &Account,
-    way: &Proxy,
-    faults: &[(Fault, Option<&str>)],
-) {
+async fn assert_survived(cluster: &Cluster, account: &Account, way: &Proxy, faults: &[Case]) {
     let (_, port) = way.address.split_once(':').unwrap();
     let seen = Following::start(cluster, account, port.parse().unwrap(), &[], SHORT).await;
     let mut digits = "123456789abcdef".chars().cycle();
@@ -94,8 +94,9 @@ async fn assert_survived(
         format!("notes={digit} @team-a/notes")
     };
     seen.until("the way is clear", &change().await).await;
-    for (fault, trouble) in faults {
+    for (fault, trouble, counted) in faults {
         let (what, before, struck) = (format!("{fault:?}"), seen.now(), way.struck());
+        let count = counted.map(|code| seen.counted(code));
         way.strike(std::iter::repeat_n(fault.clone(), LASTING));
         way.hang_up();
         if trouble.is_some() {
@@ -106,6 +107,9 @@ async fn assert_survived(
             while way.struck() == struck {
                 seen.until(&what, &change().await).await;
             }
+        }
+        if let Some((code, before)) = counted.zip(count) {
+            seen.until_counted(&what, code, before).await;
         }
         let changed = change().await;
         way.clear();

@@ -9,7 +9,7 @@ pub mod directory;
 pub mod kubernetes;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use pilar_artifact::FeatureId;
@@ -128,7 +128,11 @@ impl Refused {
 pub struct Feed {
     desired: watch::Receiver<Option<Arc<Desired>>>,
     contact: watch::Receiver<Contact>,
+    failures: Failures,
 }
+
+/// How often what is read could not be, or broke off, by code.
+type Failures = Arc<Mutex<BTreeMap<&'static str, u64>>>;
 
 /// How a source stands with what it reads.
 #[derive(Debug, Clone, Default)]
@@ -144,13 +148,16 @@ pub struct Contact {
 pub struct Reporter {
     desired: watch::Sender<Option<Arc<Desired>>>,
     contact: watch::Sender<Contact>,
+    failures: Failures,
 }
 
 /// The two ends between a source and those who listen.
 pub fn channel() -> (Reporter, Feed) {
     let (desired, seen) = watch::channel(None);
     let (contact, heard) = watch::channel(Contact::default());
-    (Reporter { desired, contact }, Feed { desired: seen, contact: heard })
+    let failures = Failures::default();
+    let reporter = Reporter { desired, contact, failures: Arc::clone(&failures) };
+    (reporter, Feed { desired: seen, contact: heard, failures })
 }
 
 impl Reporter {
@@ -182,8 +189,14 @@ impl Reporter {
 
     /// What is read does not answer, or not with everything.
     pub fn trouble(&self, problem: Problem) {
+        self.failed(problem.code);
         let last = self.contact.borrow().last;
         self.contact(Contact { last, trouble: Some(problem) });
+    }
+
+    /// Counts that what is read could not be, or broke off.
+    pub fn failed(&self, code: &'static str) {
+        *self.failures.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
     }
 
     /// Returns when nobody listens any more.
@@ -203,6 +216,11 @@ impl Feed {
         if self.desired.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+
+    /// How often what is read could not be, or broke off, since the start, by code.
+    pub fn failures(&self) -> BTreeMap<&'static str, u64> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How the source stands with what it reads.

@@ -6,10 +6,13 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Config;
+use pilar_loader::metrics;
 use pilar_loader::registration::Origin;
 use pilar_loader::source::kubernetes::{Patience, follow};
 use pilar_loader::source::{Feed, channel};
+use pilar_loader::status::Board;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use tracing::subscriber::DefaultGuard;
@@ -93,6 +96,11 @@ impl Following {
         self.wait(&what, || self.trouble().as_deref() == expected).await;
     }
 
+    /// Waits until what is counted under this code is more than `before`.
+    pub(crate) async fn until_counted(&self, what: &str, code: &str, before: u64) {
+        self.wait(&format!("{what}: {code} is counted"), || self.counted(code) > before).await;
+    }
+
     async fn wait(&self, what: &str, is_so: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so() {
@@ -105,6 +113,15 @@ impl Following {
     /// The code of the trouble that there is.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.feed.contact().trouble.map(|problem| problem.code.to_owned())
+    }
+
+    /// How often it failed with this code, as `/metrics` says.
+    pub(crate) fn counted(&self, code: &str) -> u64 {
+        let board = Board::new("kubernetes", self.feed.clone(), || Timestamp::UNIX_EPOCH);
+        let text = metrics::text(Arc::new(board)).unwrap();
+        let start = format!("pilar_loader_source_failures_total{{code=\"{code}\"}} ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&start));
+        count.map_or(0, |count| count.parse().unwrap())
     }
 
     /// When the cluster was last heard from.

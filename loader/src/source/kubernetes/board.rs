@@ -46,12 +46,18 @@ impl Board {
 
     /// A namespace cannot be read. What it held stays.
     pub(super) fn trouble(&self, namespace: &str, problem: Problem) {
+        self.reporter.failed(problem.code);
         self.say(&self.update(namespace, |view| view.contact.trouble = Some(problem)));
     }
 
     /// The API server has sent something for a namespace.
     pub(super) fn heard(&self, namespace: &str) {
         drop(self.update(namespace, |view| view.contact.last = Some(Instant::now())));
+    }
+
+    /// A reply of the API server broke off. Where it was that of a watch, a new watch goes on without a word.
+    pub(super) fn interrupted(&self) {
+        self.reporter.failed("cluster-interrupted");
     }
 
     /// Returns when nobody listens any more.

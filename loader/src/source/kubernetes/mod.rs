@@ -205,7 +205,8 @@ impl Follower<'_> {
     }
 
     /// A client that tells the board of whatever the API server sends: the watcher keeps to itself that a bookmark
-    /// came or that a new watch began, and where nothing changes they are all there is to hear.
+    /// came or that a new watch began, and where nothing changes they are all there is to hear. So it does that a
+    /// watch broke off.
     fn client(&self) -> kube::Result<Client> {
         let board = Arc::clone(self.board);
         let namespace = self.namespace.to_owned();
@@ -216,11 +217,16 @@ impl Follower<'_> {
                 board.heard(&namespace);
             }
             response.map(|body: Box<DynBody>| {
-                body.map_frame(move |frame| {
+                let of_errors = Arc::clone(&board);
+                let body = body.map_frame(move |frame| {
                     if is_answer {
                         board.heard(&namespace);
                     }
                     frame
+                });
+                body.map_err(move |error| {
+                    of_errors.interrupted();
+                    error
                 })
             })
         });
