@@ -262,9 +262,13 @@ fn chance() -> f64 {
     f64::from(bits) / f64::from(u32::MAX)
 }
 
+/// What is logged where `RUST_LOG` says nothing. kube calls each try that fails an error, with neither code nor remedy;
+/// what cannot be read is said by the source, once.
+const LOGGED: &str = "info,kube_client::client::builder=off";
+
 /// JSON in production, for collectors; lines elsewhere, for people. `RUST_LOG` chooses what is logged.
 fn start_logging(production: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let colour = io::stderr().is_terminal();
     // A log that nobody reads any more is no reason to stop: the default would print about it, and panic.
     let builder = tracing_subscriber::fmt()

@@ -77,3 +77,42 @@ fn an_index_that_is_known_costs_one_question_and_lost_files_come_back() {
     let _running = watch(&place, &server);
     assert_eq!(rounds(&server), unchanged);
 }
+
+#[test]
+fn a_version_that_does_not_come_is_named_once_and_not_in_each_round() {
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    tree.publish(&Version::domain("notes", "1.1.0", "/notes"));
+    let manifest = tree.artifacts().join("notes/1.0.0/manifest.json");
+    let whole = fs::read(&manifest).unwrap();
+    let (place, server) = (Place::new(), Server::of(&tree.artifacts()));
+    let lost = "notes/1.0.0/manifest.json";
+    let becomes = |bytes: &[u8]| {
+        let staged = tree.artifacts().join("staged");
+        fs::write(&staged, bytes).unwrap();
+        fs::rename(staged, &manifest).unwrap();
+    };
+    // Asked for whole each time, because what is left out may come.
+    let round = || {
+        server.asked();
+        wait_for("a round", || server.asked().iter().any(|(path, _)| path == lost).then_some(()));
+    };
+    becomes(b"{}");
+    place.register(&server.registration("notes"));
+    let running = watch(&place, &server);
+    wait_for("the other version", || place.artifacts().join(INDEX).exists().then_some(()));
+    for _ in 0..3 {
+        round();
+    }
+    becomes(b"[]");
+    for _ in 0..3 {
+        round();
+    }
+    becomes(&whole);
+    wait_for("the lost version", || place.artifacts().join(lost).exists().then_some(()));
+    running.terminate();
+    let (status, log) = running.wait();
+    assert!(status.success());
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("is left out")).collect();
+    assert_eq!(said.len(), 2, "{log}");
+}

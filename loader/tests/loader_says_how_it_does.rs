@@ -24,7 +24,7 @@ use common::program::{Place, Running, get, names, wait_for};
 use common::server::Server;
 use common::tree::{RELEASE, Tree, Version, signing_key};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Reads with the reference parser of OpenMetrics, which is strict: name, labels and value of each sample.
 const READER: &str = "
@@ -374,4 +374,29 @@ fn a_setting_that_is_wrong_stops_the_start_and_is_named() {
     assert_eq!(output.status.code(), Some(2), "{message}");
     assert!(message.contains("config-no-trusted-keys"), "{message}");
     assert_eq!(place.loader(&["fetch"]).ends().status.code(), Some(2));
+}
+
+#[test]
+fn a_cluster_that_is_away_is_told_with_code_and_remedy_and_in_no_other_words() {
+    let place = Place::new();
+    let kubeconfig = place.registrations().join("kubeconfig");
+    let cluster = json!({
+        "clusters": [{ "name": "away", "cluster": { "server": "https://127.0.0.1:1" } }],
+        "users": [{ "name": "loader", "user": { "token": "none" } }],
+        "contexts": [{ "name": "away", "context": { "cluster": "away", "user": "loader" } }],
+        "current-context": "away",
+    });
+    fs::write(&kubeconfig, cluster.to_string()).unwrap();
+    let loader = place.loader(&["init"]).without("LOADER_REGISTRATIONS_DIR");
+    let output = loader
+        .with("KUBECONFIG", kubeconfig)
+        .with("LOADER_INIT_DEADLINE_SECONDS", "3")
+        .with("NODE_ENV", "production")
+        .ends();
+    let log = String::from_utf8(output.stderr).unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let loud: Vec<Value> =
+        lines.filter(|line| line["level"] == "ERROR" || line["level"] == "WARN").collect();
+    assert!(loud.iter().any(|line| line["code"] == "cluster-unreachable"), "{log}");
+    assert!(loud.iter().all(|line| line["code"].is_string()), "{log}");
 }

@@ -52,6 +52,8 @@ pub(super) struct Feature<F> {
     record: Record,
     /// Versions in the tree that are damaged, until they are put right, and how.
     damaged: BTreeMap<Version, Problem>,
+    /// Versions that did not come last time, and why.
+    left_out: BTreeMap<Version, Problem>,
     /// When what is in place is to be read again; `None` where this process has not read it yet.
     next_check: Option<Instant>,
     wanted: watch::Receiver<Want>,
@@ -76,7 +78,15 @@ impl<F: Fetch> Feature<F> {
         record: Record,
         wanted: watch::Receiver<Want>,
     ) -> Self {
-        Self { shared, id, record, damaged: BTreeMap::new(), next_check: None, wanted }
+        Self {
+            shared,
+            id,
+            record,
+            damaged: BTreeMap::new(),
+            left_out: BTreeMap::new(),
+            next_check: None,
+            wanted,
+        }
     }
 
     /// Does what is wanted, again and again, until nobody wants anything more.
@@ -180,6 +190,19 @@ impl<F: Fetch> Feature<F> {
         self.shared.board.update(&self.id, |said| self.say_placed(said));
     }
 
+    /// A CDN is asked again and again; that the same is missing is said once.
+    fn note_left_out(&mut self, left_out: BTreeMap<Version, Problem>) {
+        let is_new = |(version, problem): &(&Version, &Problem)| {
+            self.left_out.get(*version) != Some(*problem)
+        };
+        for (version, problem) in left_out.iter().filter(is_new) {
+            let Problem { code, message, remedy } = problem;
+            let feature = self.id.as_str();
+            tracing::warn!(code, remedy, feature, %version, "a version is left out: {message}");
+        }
+        self.left_out = left_out;
+    }
+
     async fn converge(&mut self, registered: &Registered) -> Result<(), Ended> {
         let start = Instant::now();
         self.say_begun(registered);
@@ -236,6 +259,7 @@ impl<F: Fetch> Feature<F> {
         if !fetched.changed {
             return Ok(None);
         }
+        self.note_left_out(fetched.left_out);
         // A CDN that names no validator sends its index each time.
         if let Some(placed) = in_place.filter(|placed| placed.validator == fetched.validator) {
             let arrived = Arc::clone(&incoming);

@@ -1,6 +1,7 @@
 //! A directory behind HTTP (contract §2): the index, then the manifests that it names, then the files that they
 //! name, each held against the digest it was named by.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -20,6 +21,7 @@ use super::download::{Access, channel};
 use super::file::{self, Written};
 use super::http::{Get, Redirects, shown};
 use super::{FetchError, Fetched, Trust, Wanted};
+use crate::problem::Problem;
 
 /// One file that a manifest names.
 struct Named {
@@ -38,12 +40,13 @@ pub(super) async fn fetch(
     match cdn.releases().await? {
         Releases::Known => {
             let validator = wanted.validator.map(ToOwned::to_owned);
-            Ok(Fetched { changed: false, validator })
+            Ok(Fetched { changed: false, validator, left_out: BTreeMap::new() })
         }
         Releases::New { index, validator } => {
-            let is_settled = cdn.versions(&index).await?;
+            let (left_out, is_settled) = cdn.versions(&index).await?;
             // Where something may come next time, it is asked for then, whether or not the index is still this one.
-            Ok(Fetched { changed: true, validator: validator.filter(|_| is_settled) })
+            let validator = validator.filter(|_| is_settled);
+            Ok(Fetched { changed: true, validator, left_out })
         }
     }
 }
@@ -102,9 +105,12 @@ impl Cdn<'_> {
     }
 
     /// Brings every version that may serve and is not in the tree: first the one that is to serve, which must come.
-    /// Another one that does not come is left out, as one is that fails verification. Returns whether asking for
-    /// the same again would bring no more.
-    async fn versions(&self, index: &ReleaseIndex) -> Result<bool, FetchError> {
+    /// Another one that does not come is left out, as one is that fails verification. Returns those, and whether
+    /// asking for the same again would bring no more.
+    async fn versions(
+        &self,
+        index: &ReleaseIndex,
+    ) -> Result<(BTreeMap<Version, Problem>, bool), FetchError> {
         let serving = select(index, |_| Ok(())).serving.map(|(version, ())| version);
         let is_missing = |entry: &&IndexEntry| {
             entry.revoked.is_none() && !self.wanted.present.contains_key(&entry.version)
@@ -115,23 +121,22 @@ impl Cdn<'_> {
         for entry in serving {
             self.version(entry).await?;
         }
-        let mut is_settled = true;
+        let (mut left_out, mut is_settled) = (BTreeMap::new(), true);
         for entry in others {
             let Err(error) = self.version(entry).await else { continue };
             if matches!(error, FetchError::Store(_) | FetchError::Lost) {
                 return Err(error);
             }
-            let (code, remedy) = (error.code(), error.remedy());
-            let feature = self.wanted.registration.feature.as_str();
-            let version = &entry.version;
-            tracing::warn!(code, remedy, feature, %version, "a version is left out: {error}");
             is_settled &= !error.may_pass();
+            let is_away =
+                matches!(error, FetchError::Unreachable { .. } | FetchError::Stalled { .. });
+            left_out.insert(entry.version.clone(), error.into());
             // What is to serve is not held up by a server that has gone away meanwhile.
-            if matches!(error, FetchError::Unreachable { .. } | FetchError::Stalled { .. }) {
+            if is_away {
                 break;
             }
         }
-        Ok(is_settled)
+        Ok((left_out, is_settled))
     }
 
     async fn version(&self, entry: &IndexEntry) -> Result<(), FetchError> {

@@ -23,6 +23,7 @@ use pilar_artifact::{FeatureId, Sha256Digest, TrustedKeys};
 use pilar_store::Incoming;
 use semver::Version;
 
+use crate::problem::Problem;
 use crate::registration::{Origin, Registration};
 use download::Access;
 use http::Http;
@@ -71,6 +72,8 @@ pub struct Fetched {
     pub changed: bool,
     /// To be given as [`Wanted::validator`] next time; an image has none.
     pub validator: Option<String>,
+    /// Versions of a CDN that did not come, which keeps nothing else from coming, and why.
+    pub left_out: BTreeMap<Version, Problem>,
 }
 
 /// A number from 0 to 1 that is different each time.

@@ -18,7 +18,7 @@ pub(crate) mod server;
 #[path = "../../../tests/support/tree.rs"]
 pub(crate) mod tree;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl Fetch for Copying {
         let names_one = !self.0.names_no_validator.load(Ordering::SeqCst);
         let validator = index.filter(|_| names_one).map(|index| Sha256Digest::of(&index).hex());
         if wanted.validator.is_some() && wanted.validator == validator.as_deref() {
-            return Ok(Fetched { changed: false, validator });
+            return Ok(Fetched { changed: false, validator, left_out: BTreeMap::new() });
         }
         for path in files(&place) {
             let below = path.strip_prefix(&place).unwrap().to_str().unwrap().to_owned();
@@ -104,7 +104,7 @@ impl Fetch for Copying {
             let mut file = wanted.into.create(&below)?;
             file.write_all(&bytes).unwrap();
         }
-        Ok(Fetched { changed: true, validator })
+        Ok(Fetched { changed: true, validator, left_out: BTreeMap::new() })
     }
 }
 

@@ -3,6 +3,7 @@
 mod manifest;
 mod session;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pilar_artifact::{FeatureId, Sha256Digest};
@@ -31,7 +32,7 @@ pub(super) async fn fetch(
     let feature = &wanted.registration.feature;
     let unpacker = Unpacker::new(feature, access.http.limits, Arc::clone(wanted.into));
     pull.unpack(unpacker, layers, wanted).await?;
-    Ok(Fetched { changed: true, validator: None })
+    Ok(Fetched { changed: true, validator: None, left_out: BTreeMap::new() })
 }
 
 /// The feature that `image` says it holds.
