@@ -161,13 +161,20 @@ impl Placer {
         Damage::of(&read.err()?)
     }
 
-    /// The digest of the index that came, if one did.
+    /// Whether nothing came but the index that is in place.
     ///
     /// # Errors
     /// A [`Problem`] of the disk.
-    pub fn arrived_index(&self, incoming: &Incoming) -> Result<Option<Sha256Digest>, Problem> {
-        let read = incoming.read()?.read(RELEASES_FILE, self.limits.json_bytes);
-        Ok(read.ok().map(|bytes| Sha256Digest::of(&bytes)))
+    pub fn is_in_place_already(
+        &self,
+        feature: &FeatureId,
+        incoming: &Incoming,
+        placed: &Placement,
+    ) -> Result<bool, Problem> {
+        let dir = incoming.read()?;
+        let index = dir.read(RELEASES_FILE, self.limits.json_bytes).ok();
+        let is_known = placed.is_of(index.map(|bytes| Sha256Digest::of(&bytes)));
+        Ok(is_known && self.versions(feature, &dir)?.is_empty())
     }
 
     /// Verifies what came, and makes it visible: versions first, the index last. Nothing of the tree changes where

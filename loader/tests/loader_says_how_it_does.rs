@@ -203,6 +203,25 @@ async fn a_cdn_without_validators_is_not_placed_anew_each_time_that_it_is_asked(
     assert_eq!(loader.board.counts().placed, 2);
 }
 
+#[tokio::test]
+async fn a_version_that_a_cdn_without_validators_lacked_is_placed_when_it_is_there() {
+    let tree = Tree::new();
+    tree.publish(&Version::domain("notes", "1.0.0", "/notes"));
+    tree.publish(&Version::domain("notes", "1.1.0", "/notes"));
+    let (there, away) = (tree.path("notes/1.0.0"), tree.path("away"));
+    std::fs::rename(&there, &away).unwrap();
+    let loader = Home::new().start();
+    loader.transport.name_no_validator();
+    let cdn = loader.cdn(&tree, "notes");
+    loader.register([cdn.clone()]);
+    loader.in_place(&cdn).await;
+    let late = loader.home.artifacts().join("notes/1.0.0");
+    assert!(!late.exists());
+    std::fs::rename(&away, &there).unwrap();
+    loader.wait("the version", || late.exists().then_some(())).await;
+    assert!(loader.index("notes").is_some());
+}
+
 #[test]
 fn a_loader_that_cannot_see_what_is_wanted_is_not_ready_and_says_why() {
     let (_tree, place, server) = released();

@@ -262,9 +262,11 @@ impl<F: Fetch> Feature<F> {
         self.note_left_out(fetched.left_out);
         // A CDN that names no validator sends its index each time.
         if let Some(placed) = in_place.filter(|placed| placed.validator == fetched.validator) {
-            let arrived = Arc::clone(&incoming);
-            let index = self.blocking(move |placer| placer.arrived_index(&arrived)).await?;
-            if placed.is_of(index) {
+            let (id, arrived) = (self.id.clone(), Arc::clone(&incoming));
+            let is_known = self
+                .blocking(move |placer| placer.is_in_place_already(&id, &arrived, &placed))
+                .await?;
+            if is_known {
                 return Ok(None);
             }
         }
