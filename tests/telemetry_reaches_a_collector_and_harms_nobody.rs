@@ -12,7 +12,7 @@
 mod support;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -23,6 +23,7 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message as _;
+use socket2::{Domain, Socket, Type};
 use support::tree::{Tree, Version};
 use support::{Setup, wait_for};
 
@@ -227,7 +228,10 @@ fn a_collector_that_hangs_or_is_gone_slows_nothing_and_does_not_keep_the_host() 
     let tree = tree();
     // Connections wait in its queue for ever.
     let hanging = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    // Nobody listens there, and nobody else can take the port to do so.
+    let closed = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    closed.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let gone = closed.local_addr().unwrap().as_socket().unwrap();
     for address in [hanging.local_addr().unwrap(), gone] {
         let host = exporting(&tree, &format!("http://{address}"))
             .with("OTEL_METRIC_EXPORT_INTERVAL", "10")
