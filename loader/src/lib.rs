@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrived;
 pub mod config;
 pub mod damage;
 pub mod http;

@@ -7,10 +7,7 @@ use std::slice;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pilar_artifact::select::select;
-use pilar_artifact::verify::{
-    self, Context, DropFiles, ReadArtifact, ReadError, VerifiedIndex, VerifiedVersion,
-};
+use pilar_artifact::verify::{self, Context, DropFiles, ReadArtifact, VerifiedIndex};
 use pilar_artifact::{
     FeatureId, Limits, MANIFEST_FILE, RELEASES_FILE, Rejection, ReleaseIndex, Sha256Digest,
     TrustedKeys,
@@ -18,6 +15,7 @@ use pilar_artifact::{
 use pilar_store::{Claim, FeatureDir, FeatureWriter, Incoming, Placed, Store, StoreError};
 use semver::Version;
 
+use crate::arrived::{Arrived, verify_versions};
 use crate::damage::Damage;
 use crate::problem::Problem;
 use crate::record::{Placement, Record, Records};
@@ -201,7 +199,7 @@ impl Placer {
         if is_remote {
             record.highest_sequence = Some(not_lower(&index, before.highest_sequence)?);
         }
-        let in_place = arrived.tree.as_ref().map(|tree| verify::index(tree, feature, &context));
+        let in_place = arrived.tree().map(|tree| verify::index(tree, feature, &context));
         let in_place = in_place.and_then(Result::ok).map(|verified| verified.index);
         let named = |version: &Version| Some(in_place.as_ref()?.entry(version)?.manifest_sha256.0);
         self.not_taken(feature, &index, named)?;
@@ -329,11 +327,9 @@ impl Placer {
             incoming.read(&format!("{version}/{MANIFEST_FILE}"), self.limits.json_bytes).is_ok()
         };
         let arrived = self.versions(feature, &incoming)?.into_iter().filter(has_come).collect();
-        let kept = match &tree {
-            Some(tree) => self.versions(feature, tree)?.into_iter().collect(),
-            None => BTreeSet::new(),
-        };
-        Ok(Arrived { incoming, arrived, tree, kept })
+        let kept = tree.as_ref().map(|tree| self.versions(feature, tree)).transpose()?;
+        let tree = tree.zip(kept.map(|kept| kept.into_iter().collect()));
+        Ok(Arrived::new((incoming, arrived), tree))
     }
 
     fn read(&self, feature: &FeatureId) -> Result<Option<FeatureDir>, Problem> {
@@ -432,77 +428,5 @@ fn not_lower(index: &ReleaseIndex, highest: Option<u64>) -> Result<u64, Problem>
             ),
             "release again, so that the sequence grows; to go back to an older version use `pilar release rollback`",
         )),
-    }
-}
-
-/// Every version that passes the checks. The one that is to serve must; another one that does not is left out and
-/// noted, because it takes nothing away.
-fn verify_versions(
-    arrived: &Arrived,
-    index: &ReleaseIndex,
-    context: &Context<'_>,
-) -> Result<(Vec<VerifiedVersion>, Vec<Rejection>), Rejection> {
-    let verify =
-        |version: &Version| verify::version(arrived, index, version, context, &mut DropFiles);
-    let mut refused = None;
-    let selection = select(index, |entry| {
-        // A lower version is no substitute: what serves now is one that was asked for.
-        if let Some(rejection) = &refused {
-            return Err(Rejection::clone(rejection));
-        }
-        verify(&entry.version).inspect_err(|rejection| refused = Some(rejection.clone()))
-    });
-    if let Some(rejection) = refused {
-        return Err(rejection);
-    }
-    let mut verified = Vec::new();
-    let mut notes = Vec::new();
-    let serving = selection.serving.map(|(_, version)| version);
-    let is_serving = |version: &Version| {
-        serving.as_ref().is_some_and(|serving| serving.manifest.version == *version)
-    };
-    for entry in index.versions.iter().filter(|entry| entry.revoked.is_none()) {
-        if is_serving(&entry.version) {
-            continue;
-        }
-        match verify(&entry.version) {
-            Ok(version) => verified.push(version),
-            Err(rejection) => notes.push(rejection),
-        }
-    }
-    verified.extend(serving);
-    Ok((verified, notes))
-}
-
-/// What came, and behind it what is in the tree already. A version is read from the one or the other: what is put in
-/// place has to be whole by itself.
-struct Arrived {
-    incoming: FeatureDir,
-    arrived: BTreeSet<Version>,
-    tree: Option<FeatureDir>,
-    kept: BTreeSet<Version>,
-}
-
-impl Arrived {
-    fn has(&self, version: &Version) -> bool {
-        self.arrived.contains(version)
-    }
-
-    /// Damage that nobody knew of when this was asked for.
-    fn damage(&self, refused: &Rejection, known: &BTreeSet<Version>) -> Option<Damage> {
-        let is_new = |version: &Version| {
-            self.kept.contains(version) && !self.has(version) && !known.contains(version)
-        };
-        Damage::of(refused).filter(|damage| is_new(&damage.version))
-    }
-}
-
-impl ReadArtifact for Arrived {
-    fn read(&self, path: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
-        let version = path.split_once('/').and_then(|(version, _)| version.parse().ok());
-        match (&self.tree, version) {
-            (Some(tree), Some(version)) if !self.has(&version) => tree.read(path, limit),
-            _ => self.incoming.read(path, limit),
-        }
     }
 }
